@@ -1,0 +1,101 @@
+"""Every error minidl raises on purpose, as one tree.
+
+    MinidlError
+    ├── ConfigError           a config, an option or a declared field is wrong      (exit code 2)
+    ├── RegistryError         a name in the registry
+    │   ├── UnknownNameError  nothing of that name; suggests the near miss           (exit code 2)
+    │   ├── CollisionError    two sources claim one name
+    │   └── PluginError       a plugin could not be loaded                           (exit code 2)
+    ├── GraphError            a graph that cannot be built or run
+    │   ├── ShapeError        shapes that do not fit
+    │   ├── DtypeError        dtypes that do not fit
+    │   └── GradientError     a gradient that does not exist
+    ├── BackendError          an unknown or unavailable backend or device
+    ├── DataError             a dataset that is missing or malformed
+    ├── CheckpointError       a checkpoint or run directory that cannot be used
+    ├── CheckError            a gradient check that failed
+    └── DivergedError         the loss became NaN or infinite                        (exit code 3)
+
+A message says what happened, where, and what to do about it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MinidlError(Exception):
+    """Base of all errors of minidl; ``exit_code`` is what the command line exits with."""
+
+    exit_code = 1
+
+
+class ConfigError(MinidlError):
+    """A config file, a command-line value or a declared field is wrong."""
+
+    exit_code = 2
+
+
+class RegistryError(MinidlError):
+    """Base of the errors of :mod:`minidl.registry`."""
+
+
+class UnknownNameError(RegistryError, LookupError):
+    """Nothing is registered under this kind and name."""
+
+    exit_code = 2
+
+
+class CollisionError(RegistryError):
+    """Two sources registered the same kind and name."""
+
+
+class PluginError(RegistryError):
+    """A plugin could not be loaded."""
+
+    exit_code = 2
+
+
+class GraphError(MinidlError):
+    """A graph that cannot be built, traced or run."""
+
+
+class ShapeError(GraphError, ValueError):
+    """Shapes, axes or sizes that do not fit together."""
+
+
+class DtypeError(GraphError, TypeError):
+    """Dtypes that an op does not take."""
+
+
+class GradientError(GraphError):
+    """A gradient that was asked for does not exist."""
+
+
+class BackendError(MinidlError):
+    """A backend or device that is unknown or unavailable."""
+
+
+class DataError(MinidlError):
+    """A dataset that is missing, truncated or malformed."""
+
+
+class CheckpointError(MinidlError):
+    """A checkpoint or run directory that cannot be read, written or matched to a model."""
+
+
+class CheckError(MinidlError, AssertionError):
+    """An op or layer whose gradient rule, shape rule or kernel is wrong."""
+
+
+class DivergedError(MinidlError):
+    """The loss became NaN or infinite during training."""
+
+    exit_code = 3
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the nearest known name, or an empty string."""
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean '{matches[0]}'?" if matches else ""

@@ -1,0 +1,349 @@
+"""Running a graph: receives a graph and arrays, returns arrays.
+
+A :class:`Program` is a graph laid out flat: a list of instructions over registers. Each value is
+dropped after its last use, and what can be written with ``out=`` goes into buffers that are
+allocated once and shared by values that never live at the same time.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from minidl.backends import Backend, current_backend
+from minidl.errors import GraphError, ShapeError
+from minidl.graph.leaves import constant, placeholder_op
+from minidl.graph.node import Tensor, toposort
+from minidl.graph.spec import check_dtype
+
+_FOREVER = 1 << 60
+
+
+class State:
+    """Named arrays that a program reads and replaces: parameters, optimiser slots, statistics.
+
+    A run writes the new values beside the old ones and then exchanges the two, so a step that
+    went wrong can be undone.
+    """
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.values: dict[str, Any] = dict(values)
+        self._other: dict[str, Any] = {}
+
+    def spare(self, name: str, allocate: Callable[[], Any]) -> Any:
+        """Return the array that the next value of ``name`` is written into."""
+        array = self._other.get(name)
+        if array is None:
+            array = self._other[name] = allocate()
+        return array
+
+    def replace(self, new: Mapping[str, Any]) -> None:
+        """Make ``new`` current and keep what it replaces."""
+        for name, array in new.items():
+            self._other[name] = self.values[name]
+            self.values[name] = array
+
+    def undo(self, names: Sequence[str]) -> None:
+        """Bring back the values of ``names`` from before the last run."""
+        self.replace({name: self._other[name] for name in names})
+
+
+class Instruction(NamedTuple):
+    """One step: ``registers[result] = compute(*registers[arguments], out=buffers[buffer])``."""
+
+    compute: Callable[..., Any]
+    arguments: tuple[int, ...]
+    result: int
+    buffer: int | None
+    dead: tuple[int, ...]
+
+
+@dataclass
+class Program:
+    """A graph made ready to run on one backend, any number of times.
+
+    Parameters
+    ----------
+    inputs : sequence of Tensor
+        Placeholders, in the order in which their arrays are given to :meth:`__call__`.
+    outputs : sequence of Tensor
+        What a run returns; each run returns arrays of its own.
+    state : sequence of (Tensor, Tensor)
+        Pairs of a placeholder, whose name is a key of a :class:`State`, and the node of its next
+        value.
+    backend : Backend, optional
+        Default: the current one.
+    """
+
+    inputs: Sequence[Tensor]
+    outputs: Sequence[Tensor]
+    state: Sequence[tuple[Tensor, Tensor]] = ()
+    backend: Backend = field(default_factory=current_backend)
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._plan()
+
+    # -- planning ----------------------------------------------------------------------------
+
+    def _plan(self) -> None:
+        results = [*self.outputs, *(new for _, new in self.state)]
+        order = toposort(results, computed=False)
+        self.nodes = [node for node in order if node._value is None and node.op.name != "placeholder"]
+        self._register = {id(node): index for index, node in enumerate(order)}
+        self._order = order
+        for node in (*self.inputs, *(old for old, _ in self.state)):
+            self._register.setdefault(id(node), len(self._register))
+        self._check_placeholders(order)
+        self._constants = {
+            self._register[id(node)]: self._constant(node) for node in order if node._value is not None
+        }
+        self._allocate()
+
+    def _check_placeholders(self, order: Sequence[Tensor]) -> None:
+        given = {id(node) for node in (*self.inputs, *(old for old, _ in self.state))}
+        for node in order:
+            if node.op is placeholder_op and id(node) not in given:
+                raise GraphError(
+                    f"placeholder '{node.name}' {node.spec} has no value here: it belongs to a "
+                    f"function being traced or to a program that was not given it as an input"
+                )
+
+    def _constant(self, node: Tensor) -> Any:
+        backend, value = node._value
+        if backend is None:
+            return self.backend.scalar(value, node.dtype)
+        if backend is self.backend:
+            return value
+        return self.backend.from_numpy(backend.to_numpy(value))
+
+    def _allocate(self) -> None:
+        """Choose for every node a kernel, a buffer, and what is dead once it is computed."""
+        last_use, roots = self._lifetimes()
+        pool = _BufferPool(self.backend)
+        state_slots = self._state_slots(roots)
+        self._buffers = pool.buffers
+        self._fresh: dict[int, Tensor] = {}
+        self._state_buffers: dict[str, int] = {}
+        instructions = []
+        held: dict[int, int] = {}
+        for position, node in enumerate(self.nodes):
+            compute, takes_out = self.backend.function(node.op)
+            in_place = takes_out and node.op.elementwise and bool(node.op.function)
+            dying = [i for i in _unique(node.inputs) if last_use[roots[id(i)]] == position]
+            if in_place:
+                for child in dying:
+                    if roots[id(child)] == id(child) and id(child) in held:
+                        pool.release(held.pop(id(child)))
+            buffer = None
+            if takes_out:
+                if id(node) in state_slots:
+                    buffer = pool.reserve()
+                    self._state_buffers[state_slots[id(node)]] = buffer
+                elif last_use[id(node)] < _FOREVER:
+                    buffer = held[id(node)] = pool.acquire(node)
+                else:
+                    buffer = pool.reserve()
+                    self._fresh[buffer] = node
+            for child in dying:
+                if roots[id(child)] in held:
+                    pool.release(held.pop(roots[id(child)]))
+            instructions.append(self._instruction(node, compute, buffer, position, last_use, roots))
+        self._code = instructions
+
+    def _lifetimes(self) -> tuple[dict[int, int], dict[int, int]]:
+        """Return, by id, when the memory of each node is last read, and whose memory it is."""
+        roots: dict[int, int] = {}
+        for node in self._order:
+            shares = node.op.view and node.inputs and node._value is None
+            roots[id(node)] = roots[id(node.inputs[0])] if shares else id(node)
+        last_use = dict.fromkeys(roots.values(), -1)
+        for position, node in enumerate(self.nodes):
+            for child in node.inputs:
+                last_use[roots[id(child)]] = position
+        for node in (*self.outputs, *(new for _, new in self.state)):
+            last_use[roots[id(node)]] = _FOREVER
+        return last_use, roots
+
+    def _state_slots(self, roots: dict[int, int]) -> dict[int, str]:
+        """Return, by id, the nodes that may be written straight into a state's spare array."""
+        outputs = {roots[id(node)] for node in self.outputs}
+        news = [roots[id(new)] for _, new in self.state]
+        return {
+            id(new): old.name
+            for old, new in self.state
+            if id(new) not in outputs and news.count(id(new)) == 1 and new._value is None
+        }
+
+    def _instruction(
+        self,
+        node: Tensor,
+        compute: Callable[..., Any],
+        buffer: int | None,
+        position: int,
+        last_use: dict[int, int],
+        roots: dict[int, int],
+    ) -> Instruction:
+        if node.attributes:
+            compute = functools.partial(compute, **node.attributes)
+        arguments = tuple(self._register[id(child)] for child in node.inputs)
+        dead = tuple(
+            self._register[id(child)]
+            for child in _unique(node.inputs)
+            if last_use[roots[id(child)]] == position and self._register[id(child)] not in self._constants
+        )
+        return Instruction(compute, arguments, self._register[id(node)], buffer, dead)
+
+    # -- running -----------------------------------------------------------------------------
+
+    def __call__(self, arrays: Sequence[Any] = (), state: State | None = None) -> list[Any]:
+        """Run once.
+
+        Parameters
+        ----------
+        arrays : sequence
+            An array of the backend for each of ``inputs``.
+        state : State, optional
+            Read, and updated with the next values; needed if the program has state.
+
+        Returns
+        -------
+        list
+            An array for each of ``outputs``.
+        """
+        with self._lock, self.backend.running():
+            registers = self._load(arrays, state)
+            buffers = self._buffers
+            for index, node in self._fresh.items():
+                buffers[index] = self.backend.empty(node.shape, node.dtype)
+            for name, index in self._state_buffers.items():
+                assert state is not None
+                buffers[index] = state.spare(name, functools.partial(self._allocate_state, name))
+            for compute, arguments, result, buffer, dead in self._code:
+                values = [registers[index] for index in arguments]
+                if buffer is None:
+                    registers[result] = compute(*values)
+                else:
+                    registers[result] = compute(*values, out=buffers[buffer])
+                for index in dead:
+                    registers[index] = None
+            for index in self._fresh:
+                buffers[index] = None
+            return self._results(registers, state)
+
+    def walk(
+        self, arrays: Sequence[Any] = (), state: State | None = None
+    ) -> Iterator[tuple[Tensor, Any]]:
+        """Run once without touching state, yielding each node with its value as it is computed."""
+        with self.backend.running():
+            registers = self._load(arrays, state)
+            for node in self._order:
+                register = self._register[id(node)]
+                if node._value is None and node.op is not placeholder_op:
+                    compute, takes_out = self.backend.function(node.op)
+                    values = [registers[self._register[id(child)]] for child in node.inputs]
+                    out = {"out": self.backend.empty(node.shape, node.dtype)} if takes_out else {}
+                    registers[register] = compute(*values, **node.attributes, **out)
+                yield node, registers[register]
+
+    def _load(self, arrays: Sequence[Any], state: State | None) -> list[Any]:
+        if len(arrays) != len(self.inputs):
+            raise GraphError(f"the program takes {len(self.inputs)} inputs, {len(arrays)} were given")
+        registers: list[Any] = [None] * len(self._register)
+        for index, value in self._constants.items():
+            registers[index] = value
+        for node, array in zip(self.inputs, arrays, strict=True):
+            if tuple(array.shape) != node.shape or check_dtype(array.dtype) != node.dtype:
+                raise ShapeError(
+                    f"input '{node.name}' takes {node.spec}, "
+                    f"not {check_dtype(array.dtype)}{list(array.shape)}"
+                )
+            registers[self._register[id(node)]] = array
+        if self.state and state is None:
+            raise GraphError("the program has state; give it a State to run on")
+        for old, _ in self.state:
+            assert state is not None
+            registers[self._register[id(old)]] = state.values[old.name]
+        return registers
+
+    def _results(self, registers: list[Any], state: State | None) -> list[Any]:
+        inputs = {id(node) for node in (*self.inputs, *(old for old, _ in self.state))}
+        outputs = []
+        for node in self.outputs:
+            array = registers[self._register[id(node)]]
+            shared = node.op.view or id(node) in inputs or node._value is not None
+            outputs.append(self.backend.xp.asarray(array, copy=True) if shared else array)
+        if state is not None:
+            state.replace(
+                {
+                    old.name: self._next_value(old.name, new, registers)
+                    for old, new in self.state
+                    if new is not old
+                }
+            )
+        return outputs
+
+    def _next_value(self, name: str, new: Tensor, registers: list[Any]) -> Any:
+        array = registers[self._register[id(new)]]
+        if name in self._state_buffers:
+            return array
+        return self.backend.xp.asarray(array, copy=True)
+
+    def _allocate_state(self, name: str) -> Any:
+        spec = next(old.spec for old, _ in self.state if old.name == name)
+        return self.backend.empty(*spec)
+
+
+class _BufferPool:
+    """Buffers of a program, each lent to one value at a time."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.buffers: list[Any] = []
+        self._free: dict[Any, list[int]] = {}
+        self._specs: dict[int, Any] = {}
+
+    def acquire(self, node: Tensor) -> int:
+        """Lend a buffer of the node's shape and dtype."""
+        free = self._free.setdefault(node.spec, [])
+        if free:
+            return free.pop()
+        index = self.reserve()
+        self.buffers[index] = self.backend.empty(node.shape, node.dtype)
+        self._specs[index] = node.spec
+        return index
+
+    def reserve(self) -> int:
+        """Make an index whose array is set at each run."""
+        self.buffers.append(None)
+        return len(self.buffers) - 1
+
+    def release(self, index: int) -> None:
+        """Take a buffer back."""
+        self._free[self._specs[index]].append(index)
+
+
+def _unique(nodes: Sequence[Tensor]) -> list[Tensor]:
+    return list({id(node): node for node in nodes}.values())
+
+
+def evaluate(nodes: Sequence[Tensor]) -> list[Any]:
+    """Compute ``nodes`` on the current backend, each once, and return their arrays.
+
+    A computed node keeps its value. Raises GraphError if one depends on a placeholder.
+    """
+    backend = current_backend()
+    missing = [n for n in _unique(nodes) if n._value is None or n._value[0] is not backend]
+    if missing:
+        program = Program((), missing, backend=backend)
+        for node, array in zip(missing, program(), strict=True):
+            if node.op is not constant:
+                node._value = (backend, array)
+            else:
+                node._value = (backend, array) if node._value[0] is not None else node._value
+    return [
+        backend.scalar(n._value[1], n.dtype) if n._value[0] is None else n._value[1] for n in nodes
+    ]
