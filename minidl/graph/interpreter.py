@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from minidl.backends import Backend, current_backend
 from minidl.errors import GraphError, ShapeError
-from minidl.graph.leaves import constant, placeholder_op
+from minidl.graph.leaves import placeholder_op
 from minidl.graph.node import Tensor, toposort
 from minidl.graph.spec import check_dtype
 
@@ -92,14 +92,16 @@ class Program:
     def _plan(self) -> None:
         results = [*self.outputs, *(new for _, new in self.state)]
         order = toposort(results, computed=False)
-        self.nodes = [node for node in order if node._value is None and node.op.name != "placeholder"]
+        self.nodes = [node for node in order if node._value is None and node.op is not placeholder_op]
         self._register = {id(node): index for index, node in enumerate(order)}
         self._order = order
         for node in (*self.inputs, *(old for old, _ in self.state)):
             self._register.setdefault(id(node), len(self._register))
         self._check_placeholders(order)
         self._constants = {
-            self._register[id(node)]: self._constant(node) for node in order if node._value is not None
+            self._register[id(node)]: array_on(self.backend, node)
+            for node in order
+            if node._value is not None
         }
         self._allocate()
 
@@ -111,14 +113,6 @@ class Program:
                     f"placeholder '{node.name}' {node.spec} has no value here: it belongs to a "
                     f"function being traced or to a program that was not given it as an input"
                 )
-
-    def _constant(self, node: Tensor) -> Any:
-        backend, value = node._value
-        if backend is None:
-            return self.backend.scalar(value, node.dtype)
-        if backend is self.backend:
-            return value
-        return self.backend.from_numpy(backend.to_numpy(value))
 
     def _allocate(self) -> None:
         """Choose for every node a kernel, a buffer, and what is dead once it is computed."""
@@ -336,14 +330,19 @@ def evaluate(nodes: Sequence[Tensor]) -> list[Any]:
     A computed node keeps its value. Raises GraphError if one depends on a placeholder.
     """
     backend = current_backend()
-    missing = [n for n in _unique(nodes) if n._value is None or n._value[0] is not backend]
+    missing = [node for node in _unique(nodes) if node._value is None]
     if missing:
         program = Program((), missing, backend=backend)
         for node, array in zip(missing, program(), strict=True):
-            if node.op is not constant:
-                node._value = (backend, array)
-            else:
-                node._value = (backend, array) if node._value[0] is not None else node._value
-    return [
-        backend.scalar(n._value[1], n.dtype) if n._value[0] is None else n._value[1] for n in nodes
-    ]
+            node._value = (backend, array)
+    return [array_on(backend, node) for node in nodes]
+
+
+def array_on(backend: Backend, node: Tensor) -> Any:
+    """Return the known value of ``node`` as an array of ``backend``."""
+    held, value = node._value
+    if held is None:
+        return backend.scalar(value, node.dtype)
+    if held is backend:
+        return value
+    return backend.from_numpy(held.to_numpy(value))

@@ -1,0 +1,203 @@
+"""Configurable parts: receives a class with declared, typed fields, makes it a registered part.
+
+Layers, losses, optimizers, datasets … are components. A component's dataclass fields are its
+configuration and nothing else is: the same validation runs whether it is made in Python
+(``Linear(units=10)``) or from a config (``{ type = "linear", units = 10 }``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeVar
+
+from minidl import registry
+from minidl.errors import ConfigError, UnknownNameError, suggestion
+
+C = TypeVar("C", bound="type[Component]")
+
+
+@dataclasses.dataclass(eq=False)
+class Component:
+    """Base of every configurable part; see :func:`component`."""
+
+    kind: ClassVar[str] = ""
+    type_name: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        given = {f.name: getattr(self, f.name) for f in config_fields(type(self))}
+        for name, value in validate(type(self), given).items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.with_info_plain_validator_function(
+            lambda value, info: make(cls.kind, value),
+            metadata={"minidl_kind": cls.kind},
+            serialization=core_schema.plain_serializer_function_ser_schema(to_config),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        return {"x-minidl-kind": cls.kind}
+
+    def __repr__(self) -> str:
+        fields = ", ".join(
+            f"{f.name}={getattr(self, f.name)!r}"
+            for f in config_fields(type(self))
+            if getattr(self, f.name) != _default(f)
+        )
+        return f"{type(self).__name__}({fields})"
+
+
+def component(kind: str, name: str) -> Callable[[C], C]:
+    """Make the decorated class a component and register it under ``kind`` and ``name``.
+
+    Its annotated class attributes become its fields; :data:`typing.ClassVar` ones, and those
+    beginning with an underscore, do not.
+    """
+
+    def declare(cls: C) -> C:
+        made = dataclasses.dataclass(eq=False, repr=False)(cls)
+        made.kind = kind
+        made.type_name = name
+        return registry.register(kind, name, made)
+
+    return declare
+
+
+def config_fields(cls: type[Component]) -> list[dataclasses.Field[Any]]:
+    """Return the declared fields of a component class, in order."""
+    return [f for f in dataclasses.fields(cls) if f.init and not f.name.startswith("_")]
+
+
+def make(kind: str, value: Any) -> Any:
+    """Return a component of ``kind`` from itself, its name, or a table with ``type``.
+
+    Raises
+    ------
+    pydantic.ValidationError, ValueError
+        With the location of each problem inside ``value``; the config loader and
+        :class:`Component` turn it into a ConfigError.
+    """
+    if isinstance(value, Component) and value.kind == kind:
+        return value
+    if isinstance(value, str):
+        value = {"type": value}
+    if not isinstance(value, Mapping):
+        raise ValueError(f"a {kind} is a name or a table with 'type', not {value!r}")
+    if "type" not in value:
+        raise ValueError(f"this {kind} has no 'type'")
+    try:
+        cls = registry.get(kind, value["type"])
+    except UnknownNameError as error:
+        raise ValueError(str(error)) from None
+    options = {key: option for key, option in value.items() if key != "type"}
+    return _construct(cls, schema_of(cls).model_validate(options))
+
+
+def to_config(part: Component) -> dict[str, Any]:
+    """Return the table that :func:`make` makes ``part`` from: its type and every field.
+
+    Fields without a value are left out, and so are keyword-only ones at their default (what
+    every layer has: ``name``, ``inputs``, ``repeat``).
+    """
+    table: dict[str, Any] = {"type": part.type_name}
+    for f in config_fields(type(part)):
+        value = getattr(part, f.name)
+        if value is not None and not (f.kw_only and value == _default(f)):
+            table[f.name] = _plain(value)
+    return table
+
+
+@functools.cache
+def schema_of(cls: type[Component]) -> Any:
+    """Return the pydantic model of a component's fields: strict types, unknown keys refused."""
+    import pydantic
+
+    hints = typing.get_type_hints(cls, include_extras=True)
+    fields: dict[str, Any] = {
+        f.name: (_accept_lists(hints[f.name]), _pydantic_default(f)) for f in config_fields(cls)
+    }
+    config = pydantic.ConfigDict(
+        extra="forbid", strict=True, validate_default=True, arbitrary_types_allowed=True
+    )
+    return pydantic.create_model(cls.__name__, __config__=config, **fields)
+
+
+def validate(cls: type[Component], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``values`` checked and converted by the declared fields of ``cls``.
+
+    Raises
+    ------
+    ConfigError
+        Naming every field that is wrong.
+    """
+    import pydantic
+
+    try:
+        checked = schema_of(cls).model_validate(dict(values))
+    except pydantic.ValidationError as error:
+        lines = [_problem(cls, problem) for problem in error.errors()]
+        raise ConfigError("\n".join(lines)) from None
+    return {name: getattr(checked, name) for name in type(checked).model_fields}
+
+
+def _construct(cls: type[Component], checked: Any) -> Component:
+    """Make an instance from values that are valid already, without validating them again."""
+    part = cls.__new__(cls)
+    for f in dataclasses.fields(cls):
+        if f.name in type(checked).model_fields:
+            object.__setattr__(part, f.name, getattr(checked, f.name))
+        elif f.default_factory is not dataclasses.MISSING:
+            object.__setattr__(part, f.name, f.default_factory())
+        elif f.default is not dataclasses.MISSING:
+            object.__setattr__(part, f.name, f.default)
+    return part
+
+
+def _problem(cls: type[Component], problem: Mapping[str, Any]) -> str:
+    where = ".".join(str(part) for part in problem["loc"])
+    known = [f.name for f in config_fields(cls)]
+    label = f"{cls.kind} '{cls.type_name}'" if cls.type_name else cls.__name__
+    if problem["type"] == "extra_forbidden":
+        return f"{label}: unknown field '{where}'{suggestion(where, known)}"
+    return f"{label}: {where}: {problem['msg']}, got {problem['input']!r}"
+
+
+def _accept_lists(hint: Any) -> Any:
+    """Let a tuple field take a list, which is all that TOML has."""
+    import pydantic
+
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if any(typing.get_origin(option) is tuple or option is tuple for option in options):
+        convert = pydantic.BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)
+        return typing.Annotated[hint, convert]
+    return hint
+
+
+def _pydantic_default(f: dataclasses.Field[Any]) -> Any:
+    import pydantic
+
+    if f.default_factory is not dataclasses.MISSING:
+        return pydantic.Field(default_factory=f.default_factory)
+    return ... if f.default is dataclasses.MISSING else f.default
+
+
+def _default(f: dataclasses.Field[Any]) -> Any:
+    return f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Component):
+        return to_config(value)
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,31 @@
+"""What an initialiser is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from minidl.component import C, Component, component
+from minidl.graph import Tensor
+
+
+class Initializer(Component):
+    """First values for a parameter. Subclass it and decorate it with :func:`initializer`."""
+
+    kind = "initializer"
+
+    def __call__(self, key: Tensor, shape: tuple[int, ...], dtype: str) -> Tensor:
+        """Return the values, of ``shape`` and ``dtype``.
+
+        Parameters
+        ----------
+        key : Tensor
+            Random key (see ``ops.random_key``): the same key, the same values.
+        shape : tuple of int
+            Weights are (out, in, ...).
+        """
+        raise NotImplementedError
+
+
+def initializer(name: str) -> Callable[[C], C]:
+    """Declare an initialiser and register it under ``name``."""
+    return component("initializer", name)

@@ -1,0 +1,255 @@
+"""What a layer is: declared fields, parameters made from shapes, a forward in graph values."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar
+
+from annotated_types import Ge
+
+from minidl import registry
+from minidl.component import C, Component, component, make
+from minidl.errors import ConfigError, DtypeError, GraphError, ShapeError
+from minidl.graph import Spec, Tensor, placeholder
+from minidl.graph.op import as_tensor
+from minidl.initializers import Initializer
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A declared parameter or buffer of a layer; its value lives in the model's state.
+
+    Attributes
+    ----------
+    name : str
+        The keyword by which the layer's ``forward`` receives it.
+    path : str
+        Its name in the whole model: ``"encoder.linear_0.weight"``.
+    spec : Spec
+        Shape and dtype.
+    init : Initializer
+        Where its first value comes from.
+    trainable : bool
+        Whether the optimiser updates it. A buffer (running statistics …) is not trainable.
+    symbol : str
+        What it is called in formulas: ``"W"``.
+    """
+
+    name: str
+    path: str
+    spec: Spec
+    init: Initializer
+    trainable: bool
+    symbol: str
+
+
+@dataclass
+class Context:
+    """What a forward pass runs with.
+
+    Attributes
+    ----------
+    values : Mapping
+        The value of each parameter and buffer, by path.
+    training : bool
+        Whether dropout drops and statistics are updated.
+    seed, step : Tensor or int
+        What random draws are a function of, together with the layer that draws.
+    updates : dict
+        Next values of buffers, by path, filled in during the pass.
+    outputs : dict
+        The output of every layer, by path, filled in during the pass.
+    """
+
+    values: Mapping[str, Tensor]
+    training: bool = False
+    seed: Any = 0
+    step: Any = 0
+    updates: dict[str, Tensor] = field(default_factory=dict)
+    outputs: dict[str, Tensor] = field(default_factory=dict)
+
+    def random_key(self, owner: Layer, draw: int = 0) -> Tensor:
+        """Return the random key of ``owner`` in this step; ``draw`` tells its draws apart."""
+        stream = zlib.crc32(f"{owner.path}#{draw}".encode())
+        return registry.get("op", "random_key")(self.seed, stream, self.step)
+
+    def update(self, owner: Layer, name: str, value: Tensor) -> None:
+        """Set the next value of the buffer ``name`` of ``owner``."""
+        self.updates[owner.parameter_named(name).path] = value
+
+
+@dataclass(eq=False, repr=False)
+class Layer(Component):
+    """Base of all layers. Subclass it and decorate it with :func:`layer`.
+
+        @md.layer("scale")
+        class Scale(md.Layer):
+            start: float = 1.0                                    # a field: its config
+
+            def build(self, x):                                   # x: Spec
+                self.parameter("factor", x.shape[-1:], init={"type": "constant", "value": self.start})
+
+            def forward(self, x, factor):                         # Tensors
+                return x * factor
+
+    ``forward`` receives the inputs by position and the parameters by name; if it has a parameter
+    called ``context`` it also receives the :class:`Context`. Nothing about the input but its
+    spec may decide what it does.
+
+    Attributes
+    ----------
+    name : str
+        Its name in the model; default its type and place, ``"linear_0"``.
+    inputs : list of str, optional
+        Names of the layers whose outputs it takes; default the layer before it.
+    repeat : int
+        How many such layers, each with parameters of its own, stand one after another.
+    """
+
+    kind: ClassVar[str] = "layer"
+
+    name: str = field(default="", kw_only=True)
+    inputs: list[str] | None = field(default=None, kw_only=True)
+    repeat: Annotated[int, Ge(1)] = field(default=1, kw_only=True)
+
+    # -- for authors -------------------------------------------------------------------------
+
+    def build(self, *inputs: Spec) -> None:
+        """Declare parameters and children for inputs of these specs; override where needed."""
+
+    def forward(self, *inputs: Any, **parameters: Any) -> Tensor:
+        """Return the output; override."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def parameter(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        init: Any = "glorot_uniform",
+        *,
+        dtype: str = "float32",
+        trainable: bool = True,
+        symbol: str = "",
+    ) -> None:
+        """Declare a parameter, from within :meth:`build`.
+
+        ``init`` is an initialiser, its name, or a table with its ``type`` and options.
+        """
+        path = f"{self.path}.{name}" if self.path else name
+        if any(held.name == name for held in self._parameters):
+            raise ConfigError(f"{self.label}: parameter '{name}' is declared twice")
+        made = make("initializer", init)
+        spec = Spec(tuple(shape), dtype)
+        self._parameters.append(Parameter(name, path, spec, made, trainable, symbol or name))
+
+    def buffer(
+        self, name: str, shape: tuple[int, ...], init: Any = "zeros", *, dtype: str = "float32"
+    ) -> None:
+        """Declare state that the optimiser leaves alone; see :meth:`Context.update`."""
+        self.parameter(name, shape, init, dtype=dtype, trainable=False)
+
+    def child(self, name: str, layer: Layer, *inputs: Spec, place: str = "") -> Spec:
+        """Take ``layer`` in as a child called ``name``, set it up, and return its output's spec."""
+        if name in self._children:
+            raise ConfigError(
+                f"{self.label}: two layers are called '{name}'; give one another name"
+            )
+        self._children[name] = layer
+        path = f"{self.path}.{name}" if self.path else name
+        return layer.setup(*inputs, path=path, place=place or self.place)
+
+    # -- for those who hold layers -----------------------------------------------------------
+
+    def setup(self, *inputs: Spec, path: str = "", place: str = "") -> Spec:
+        """Declare everything for inputs of these specs and return the output's spec.
+
+        Parameters
+        ----------
+        path : str
+            Where it stands in the model: prefix of its parameters' names.
+        place : str
+            Where it stands in the config: ``"model.layers[2]"``.
+
+        Raises
+        ------
+        ShapeError, DtypeError, ConfigError
+            Naming the layer, its place and the shapes.
+        """
+        self.path, self.place = path, place
+        self._parameters: list[Parameter] = []
+        self._children: dict[str, Layer] = {}
+        self.input_specs = inputs
+        try:
+            self.build(*inputs)
+            values = {p.path: placeholder(p.path, *p.spec) for p in self.all_parameters()}
+            arguments = [placeholder(f"input{i}", *spec) for i, spec in enumerate(inputs)]
+            self.output_spec = self(*arguments, context=Context(values)).spec
+        except (ShapeError, DtypeError) as error:
+            if getattr(error, "located", False):
+                raise
+            shapes = ", ".join(str(spec) for spec in inputs)
+            located = type(error)(f"{self.label}: {error} (its input is {shapes})")
+            located.located = True  # type: ignore[union-attr]
+            raise located from None
+        return self.output_spec
+
+    def __call__(self, *inputs: Any, context: Context) -> Tensor:
+        """Apply the layer, taking its parameters from ``context``."""
+        parameters = {p.name: context.values[p.path] for p in self._parameters}
+        if _takes_context(type(self)):
+            parameters["context"] = context
+        output = as_tensor(self.forward(*inputs, **parameters))
+        context.outputs[self.path] = output
+        return output
+
+    @property
+    def label(self) -> str:
+        """The layer in messages: ``"layer 'f' (linear, model.layers[0])"``."""
+        place = f", {self.place}" if self.place else ""
+        return f"layer '{self.path or self.name or self.type_name}' ({self.type_name}{place})"
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The parameters and buffers of this layer alone."""
+        return tuple(self._parameters)
+
+    @property
+    def children(self) -> Mapping[str, Layer]:
+        """The layers it holds, by name, in order."""
+        return dict(self._children)
+
+    def all_parameters(self) -> Iterator[Parameter]:
+        """Yield the parameters and buffers of this layer and all it holds, in order."""
+        yield from self._parameters
+        for child in self._children.values():
+            yield from child.all_parameters()
+
+    def all_layers(self) -> Iterator[Layer]:
+        """Yield this layer and all it holds, in order."""
+        yield self
+        for child in self._children.values():
+            yield from child.all_layers()
+
+    def parameter_named(self, name: str) -> Parameter:
+        """Return its parameter or buffer called ``name``."""
+        for held in self._parameters:
+            if held.name == name:
+                return held
+        raise GraphError(f"{self.label} has no parameter '{name}'")
+
+    def copy(self, **changes: Any) -> Layer:
+        """Return a layer of the same fields, not set up, with some changed."""
+        return dataclasses.replace(self, **changes)
+
+
+def layer(name: str) -> Callable[[C], C]:
+    """Declare a layer: decorate a subclass of :class:`Layer`, register it under ``name``."""
+    return component("layer", name)
+
+
+def _takes_context(cls: type[Layer]) -> bool:
+    return "context" in inspect.signature(cls.forward).parameters
