@@ -1,1 +1,10 @@
-"""Placeholder."""
+"""The compiler: receives a function of tensors or a graph, returns a program that runs it.
+
+:func:`compile` traces a function once for each set of shapes and dtypes, simplifies the graph by
+passes that never change a result, and lays it out as a :class:`minidl.graph.Program`.
+"""
+
+from minidl.compiler.compile import compile, compile_graph
+from minidl.compiler.simplify import simplify
+
+__all__ = ["compile", "compile_graph", "simplify"]
