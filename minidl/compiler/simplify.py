@@ -16,7 +16,7 @@ from collections.abc import Callable, Hashable
 from minidl.graph import Graph, Tensor, toposort
 from minidl.graph.leaves import scalar_value
 
-Rewrite = Callable[[Tensor], Tensor | None]
+Rewrite = Callable[[Tensor], Tensor]
 
 
 def simplify(graph: Graph) -> Graph:
@@ -50,40 +50,36 @@ def _share(node: Tensor, known: dict[Hashable, Tensor]) -> Tensor:
 
 def _rewrite(node: Tensor) -> Tensor:
     rule = _REWRITES.get(node.op.name)
-    if rule is None:
-        return node
-    return rule(node) or node
+    return node if rule is None else rule(node)
 
 
-def _drop_right_one(node: Tensor) -> Tensor | None:
+def _drop_right_one(node: Tensor) -> Tensor:
     x, y = node.inputs
-    return x if scalar_value(y) == 1 and x.spec == node.spec else None
+    return x if scalar_value(y) == 1 and x.spec == node.spec else node
 
 
-def _drop_one(node: Tensor) -> Tensor | None:
+def _drop_one(node: Tensor) -> Tensor:
     x, y = node.inputs
-    if scalar_value(x) == 1 and y.spec == node.spec:
-        return y
-    return _drop_right_one(node)
+    return y if scalar_value(x) == 1 and y.spec == node.spec else _drop_right_one(node)
 
 
-def _drop_if_same(node: Tensor) -> Tensor | None:
-    return node.inputs[0] if node.inputs[0].spec == node.spec else None
+def _drop_if_same(node: Tensor) -> Tensor:
+    return node.inputs[0] if node.inputs[0].spec == node.spec else node
 
 
-def _merge_reshapes(node: Tensor) -> Tensor | None:
+def _merge_reshapes(node: Tensor) -> Tensor:
     (x,) = node.inputs
     if x.op is node.op and x._value is None:
         node = Tensor(node.op, x.inputs, node.attributes, node.spec, node.name)
-    return _drop_if_same(node) or node
+    return _drop_if_same(node)
 
 
-def _cancel_twins(node: Tensor) -> Tensor | None:
+def _cancel_twins(node: Tensor) -> Tensor:
     (x,) = node.inputs
-    return x.inputs[0] if x.op is node.op and x._value is None else None
+    return x.inputs[0] if x.op is node.op and x._value is None else node
 
 
-def _merge_permutations(node: Tensor) -> Tensor | None:
+def _merge_permutations(node: Tensor) -> Tensor:
     (x,) = node.inputs
     axes = node.attributes["axes"]
     if x.op is node.op and x._value is None:

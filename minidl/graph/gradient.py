@@ -106,7 +106,9 @@ def apply_rule(node: Tensor, g: Tensor, active: set[int]) -> list[Tensor | None]
             f"for {len(node.inputs)} inputs"
         )
     return [
-        None if gradient is None or id(child) not in active else fit(as_tensor(gradient), child.spec)
+        None
+        if gradient is None or id(child) not in active
+        else fit(as_tensor(gradient), child.spec)
         for child, gradient in zip(node.inputs, gradients, strict=True)
     ]
 

@@ -92,7 +92,9 @@ class Program:
     def _plan(self) -> None:
         results = [*self.outputs, *(new for _, new in self.state)]
         order = toposort(results, computed=False)
-        self.nodes = [node for node in order if node._value is None and node.op is not placeholder_op]
+        self.nodes = [
+            node for node in order if node._value is None and node.op is not placeholder_op
+        ]
         self._register = {id(node): index for index, node in enumerate(order)}
         self._order = order
         for node in (*self.inputs, *(old for old, _ in self.state)):
@@ -187,7 +189,8 @@ class Program:
         dead = tuple(
             self._register[id(child)]
             for child in _unique(node.inputs)
-            if last_use[roots[id(child)]] == position and self._register[id(child)] not in self._constants
+            if last_use[roots[id(child)]] == position
+            and self._register[id(child)] not in self._constants
         )
         return Instruction(compute, arguments, self._register[id(node)], buffer, dead)
 
@@ -245,7 +248,9 @@ class Program:
 
     def _load(self, arrays: Sequence[Any], state: State | None) -> list[Any]:
         if len(arrays) != len(self.inputs):
-            raise GraphError(f"the program takes {len(self.inputs)} inputs, {len(arrays)} were given")
+            raise GraphError(
+                f"the program takes {len(self.inputs)} inputs, {len(arrays)} were given"
+            )
         registers: list[Any] = [None] * len(self._register)
         for index, value in self._constants.items():
             registers[index] = value

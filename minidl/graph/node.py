@@ -99,7 +99,9 @@ class Tensor:
     def item(self) -> Any:
         """Compute a one-element value and return it as a Python number."""
         if self.size != 1:
-            raise ShapeError(f"item() takes a value of one element; this one has shape {self.shape}")
+            raise ShapeError(
+                f"item() takes a value of one element; this one has shape {self.shape}"
+            )
         return self.numpy().reshape(()).item()
 
     def __float__(self) -> float:
@@ -209,7 +211,9 @@ class Tensor:
     def T(self) -> Tensor:
         """The transpose of a matrix; the value itself if it has fewer than two axes."""
         if self.ndim > 2:
-            raise ShapeError(f".T takes a matrix, this has shape {self.shape}; use .mT or permute_dims")
+            raise ShapeError(
+                f".T takes a matrix, this has shape {self.shape}; use .mT or permute_dims"
+            )
         return self if self.ndim < 2 else self.mT
 
     @property
