@@ -1,0 +1,88 @@
+"""The Kolmogorov–Arnold layer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from annotated_types import Ge
+
+import minidl as md
+from minidl.errors import ConfigError
+from minidl_kan.ops import bspline_basis
+
+
+@md.layer("kan")
+class KAN(md.Layer):
+    """Learnt functions of one variable on every edge, summed at every unit.
+
+    y_j = Σ_i ( W_ji b(x_i) + Σ_m C_jim B_m(x_i) )
+
+    B_m are B-splines of ``degree`` on ``grid_size`` equal intervals of ``grid_range``, continued
+    by ``degree`` knots on each side; b is the base activation, which alone answers to inputs
+    outside the knots. The spline's own factor w_s of the paper is part of C here.
+
+    Parameters
+    ----------
+    units : int
+        Number of outputs.
+    grid_size : int
+        Intervals of the grid.
+    degree : int
+        Degree of the splines.
+    grid_range : (float, float)
+        Where the grid begins and ends; inputs should mostly lie in it.
+    base : {"silu", "tanh", "linear"}
+        The base activation; silu(x) = x σ(x).
+    spline_scale : float
+        Standard deviation of the first C; W begins as ``glorot_uniform``.
+
+    Shapes
+    ------
+    input (..., in), output (..., units); ``base_weight`` W is (units, in), ``spline_weight`` C is
+    (units, in, grid_size + degree).
+
+    Notes
+    -----
+    Z. Liu et al., KAN: Kolmogorov–Arnold Networks, 2024, arXiv:2404.19756, section 2.2.
+    The grid stays where it is put: the paper's grid updates during training are left out.
+    """
+
+    units: Annotated[int, Ge(1)]
+    grid_size: Annotated[int, Ge(1)] = 5
+    degree: Annotated[int, Ge(1)] = 3
+    grid_range: tuple[float, float] = (-1.0, 1.0)
+    base: Literal["silu", "tanh", "linear"] = "silu"
+    spline_scale: Annotated[float, Ge(0)] = 0.1
+
+    def build(self, x: md.Spec) -> None:
+        """Declare the weights for inputs of shape (..., in)."""
+        low, high = self.grid_range
+        if not low < high:
+            raise ConfigError(f"{self.label}: grid_range must rise, not go from {low} to {high}")
+        width = x.shape[-1]
+        self.parameter("base_weight", (self.units, width), symbol="W")
+        self.parameter(
+            "spline_weight",
+            (self.units, width, self.grid_size + self.degree),
+            init={"type": "normal", "std": self.spline_scale},
+            symbol="C",
+        )
+
+    def forward(self, x: md.Tensor, base_weight: md.Tensor, spline_weight: md.Tensor) -> md.Tensor:
+        """Return (..., units) from (..., in)."""
+        low, high = self.grid_range
+        step = (high - low) / self.grid_size
+        count = self.grid_size + self.degree
+        basis = bspline_basis(
+            x, start=low - self.degree * step, step=step, count=count, degree=self.degree
+        )
+        columns = x.shape[-1] * count
+        spline = basis.reshape(*x.shape[:-1], columns) @ spline_weight.reshape(-1, columns).T
+        return self._base(x) @ base_weight.T + spline
+
+    def _base(self, x: md.Tensor) -> md.Tensor:
+        if self.base == "linear":
+            return x
+        if self.base == "tanh":
+            return md.ops.tanh(x)
+        return x * md.ops.sigmoid(x)
