@@ -31,6 +31,13 @@ class Component:
         given = {f.name: getattr(self, f.name) for f in config_fields(type(self))}
         for name, value in validate(type(self), given).items():
             object.__setattr__(self, name, value)
+        try:
+            self.check_fields()
+        except ValueError as error:
+            raise ConfigError(f"{self.kind} '{self.type_name}': {error}") from None
+
+    def check_fields(self) -> None:
+        """Raise ValueError where fields that are right each do not go together; override."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
@@ -158,6 +165,7 @@ def _construct(cls: type[Component], checked: Any) -> Component:
             object.__setattr__(part, f.name, f.default_factory())
         elif f.default is not dataclasses.MISSING:
             object.__setattr__(part, f.name, f.default)
+    part.check_fields()
     return part
 
 
