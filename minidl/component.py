@@ -15,17 +15,24 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from minidl import registry
-from minidl.errors import ConfigError, UnknownNameError, suggestion
+from minidl.errors import ConfigError, PluginError, UnknownNameError, suggestion
 
 C = TypeVar("C", bound="type[Component]")
 
 
-@dataclasses.dataclass(eq=False)
+@typing.dataclass_transform(eq_default=False, field_specifiers=(dataclasses.field,))
 class Component:
-    """Base of every configurable part; see :func:`component`."""
+    """Base of every configurable part; see :func:`component`.
+
+    Every subclass is made a dataclass, so a base that several parts share may have fields too.
+    """
 
     kind: ClassVar[str] = ""
     type_name: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        dataclasses.dataclass(eq=False, repr=False)(cls)
 
     def __post_init__(self) -> None:
         given = {f.name: getattr(self, f.name) for f in config_fields(type(self))}
@@ -70,10 +77,9 @@ def component(kind: str, name: str) -> Callable[[C], C]:
     """
 
     def declare(cls: C) -> C:
-        made = dataclasses.dataclass(eq=False, repr=False)(cls)
-        made.kind = kind
-        made.type_name = name
-        return registry.register(kind, name, made)
+        cls.kind = kind
+        cls.type_name = name
+        return registry.register(kind, name, cls)
 
     return declare
 
@@ -90,20 +96,24 @@ def make(kind: str, value: Any) -> Any:
     ------
     pydantic.ValidationError, ValueError
         With the location of each problem inside ``value``; the config loader and
-        :class:`Component` turn it into a ConfigError.
+        :class:`Component` turn it into a ConfigError. What concerns the whole of ``value`` is a
+        ``PydanticCustomError`` of type ``component_table``, ``component_missing_type`` or
+        ``component_unknown_type``.
     """
     if isinstance(value, Component) and value.kind == kind:
         return value
     if isinstance(value, str):
         value = {"type": value}
     if not isinstance(value, Mapping):
-        raise ValueError(f"a {kind} is a name or a table with 'type', not {value!r}")
+        raise _misfit("table", f"a {kind} is a name or a table with 'type', not {value!r}")
     if "type" not in value:
-        raise ValueError(f"this {kind} has no 'type'")
+        raise _misfit("missing_type", f"this {kind} has no 'type'")
+    if not isinstance(value["type"], str):
+        raise _misfit("unknown_type", f"the 'type' of a {kind} is a string, not {value['type']!r}")
     try:
         cls = registry.get(kind, value["type"])
-    except UnknownNameError as error:
-        raise ValueError(str(error)) from None
+    except (UnknownNameError, PluginError) as error:
+        raise _misfit("unknown_type", str(error)) from error
     options = {key: option for key, option in value.items() if key != "type"}
     return _construct(cls, schema_of(cls).model_validate(options))
 
@@ -153,6 +163,12 @@ def validate(cls: type[Component], values: Mapping[str, Any]) -> dict[str, Any]:
         lines = [_problem(cls, problem) for problem in error.errors()]
         raise ConfigError("\n".join(lines)) from None
     return {name: getattr(checked, name) for name in type(checked).model_fields}
+
+
+def _misfit(code: str, message: str) -> ValueError:
+    from pydantic_core import PydanticCustomError
+
+    return PydanticCustomError(f"component_{code}", "{message}", {"message": message})
 
 
 def _construct(cls: type[Component], checked: Any) -> Component:

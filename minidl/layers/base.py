@@ -82,7 +82,6 @@ class Context:
         self.updates[owner.parameter_named(name).path] = value
 
 
-@dataclass(eq=False, repr=False)
 class Layer(Component):
     """Base of all layers. Subclass it and decorate it with :func:`layer`.
 
