@@ -22,8 +22,19 @@ class Initializer(Component):
             Random key (see ``ops.random_key``): the same key, the same values.
         shape : tuple of int
             Weights are (out, in, ...).
+
+        Raises
+        ------
+        ShapeError
+            If it has no values for this shape.
         """
         raise NotImplementedError
+
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Raise ShapeError if it has no values for ``shape``; override where that can be.
+
+        A layer asks when it declares a parameter, so that the error names the layer.
+        """
 
 
 def initializer(name: str) -> Callable[[C], C]:
