@@ -1,0 +1,119 @@
+"""How a run shows itself: a live display on a terminal, plain lines elsewhere, on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from minidl.training.reporter import Progress, Reporter
+
+
+def make_reporter(quiet: bool, verbose: int, progress: bool) -> Reporter:
+    """Return the reporter for what the options and the terminal allow."""
+    if quiet:
+        return Reporter()
+    if progress and sys.stderr.isatty():
+        return LiveReporter(verbose)
+    return PlainReporter(verbose)
+
+
+def results_text(results: Mapping[str, float]) -> str:
+    """Return results as ``loss 0.0312  accuracy 98.61 %``."""
+    return "  ".join(f"{name} {number_text(name, value)}" for name, value in results.items())
+
+
+def number_text(name: str, value: float) -> str:
+    """Return a metric's value, as per cent where that is how people read it."""
+    return f"{value:.2%}".replace("%", " %") if "accuracy" in name else f"{value:.4g}"
+
+
+class PlainReporter(Reporter):
+    """One line an epoch and part; nothing that floods a log file."""
+
+    def __init__(self, verbose: int = 0) -> None:
+        self.verbose = verbose
+        self._began = time.perf_counter()
+
+    def started(self, progress: Progress, parameters: int) -> None:
+        self._began = time.perf_counter()
+        resumed = f" from step {progress.step}" if progress.step else ""
+        click.echo(
+            f"training {parameters:,} parameters for {progress.steps:,} steps{resumed}", err=True
+        )
+
+    def stepped(self, progress: Progress, loss: float) -> None:
+        if self.verbose > 1 and progress.step % 10 == 0:
+            click.echo(f"step {progress.step}/{progress.steps}  loss {loss:.4g}", err=True)
+
+    def measured(self, progress: Progress, split: str, results: Mapping[str, float]) -> None:
+        click.echo(f"{self._place(progress, split)}  {results_text(results)}", err=True)
+
+    def saved(self, path: str) -> None:
+        if self.verbose:
+            click.echo(f"checkpoint {path}", err=True)
+
+    def _place(self, progress: Progress, split: str) -> str:
+        seconds = time.perf_counter() - self._began
+        if split == "test":
+            return f"test{' ' * 21}{seconds:6.1f} s"
+        width = len(str(progress.epochs))
+        return f"epoch {progress.epoch:{width}}/{progress.epochs}  {split:10}  {seconds:6.1f} s"
+
+
+class LiveReporter(PlainReporter):
+    """A progress bar with speed and loss under the lines of the epochs that are done."""
+
+    def __init__(self, verbose: int = 0) -> None:
+        super().__init__(verbose)
+        self._display: Any = None
+        self._task: Any = None
+        self._last = 0.0
+
+    def started(self, progress: Progress, parameters: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
+
+        super().started(progress, parameters)
+        self._display = Bars(
+            TextColumn("[bold]epoch {task.fields[epoch]}"),
+            BarColumn(),
+            TextColumn("{task.completed:,}/{task.total:,} steps"),
+            TextColumn("{task.fields[speed]}"),
+            TextColumn("loss [cyan]{task.fields[loss]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._display.add_task(
+            "", total=progress.steps, completed=progress.step, epoch="", speed="", loss=""
+        )
+        self._display.start()
+
+    def stepped(self, progress: Progress, loss: float) -> None:
+        now = time.perf_counter()
+        if now - self._last < 0.05 and progress.step < progress.steps:
+            return
+        self._last = now
+        self._display.update(
+            self._task,
+            completed=progress.step,
+            epoch=f"{progress.epoch}/{progress.epochs}",
+            speed=f"{progress.samples_per_second:,.0f} samples/s",
+            loss=f"{loss:.4g}",
+        )
+
+    def measured(self, progress: Progress, split: str, results: Mapping[str, float]) -> None:
+        line = f"{self._place(progress, split)}  {results_text(results)}"
+        self._display.console.print(line, highlight=False)
+
+    def saved(self, path: str) -> None:
+        if self.verbose:
+            self._display.console.print(f"checkpoint {path}", highlight=False)
+
+    def finished(self, progress: Progress) -> None:
+        self._display.stop()

@@ -1,0 +1,81 @@
+"""Options that several commands share, and how they become a config."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from minidl.config import Config
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "digits.toml"
+
+_SET = click.option(
+    "-s",
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change the config: a TOML value, as in -s optimizer.lr=1e-2 -s model.layers[0].units=64.",
+)
+_DEVICE = click.option("--device", help="auto, cpu, cuda or cuda:N.", metavar="DEVICE")
+_BACKEND = click.option("--backend", help="A backend by name: numpy, cupy …", metavar="NAME")
+_SEED = click.option("--seed", type=click.IntRange(min=0), help="Seed of every random draw.")
+_PLUGIN = click.option(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Load a plugin file before the config.",
+)
+
+
+def config_options(command: Command) -> Command:
+    """Add the options that change a config: --set, --device, --backend, --seed, --plugin."""
+    for option in (_PLUGIN, _SEED, _BACKEND, _DEVICE, _SET):
+        command = option(command)
+    return command
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+checkpoint_option = click.option(
+    "--checkpoint",
+    default="last",
+    show_default=True,
+    metavar="WHICH",
+    help="last, best, or the number of a step.",
+)
+
+
+def read_config(
+    path: str | Path | None,
+    overrides: tuple[str, ...] = (),
+    device: str | None = None,
+    backend: str | None = None,
+    seed: int | None = None,
+    plugins: tuple[str, ...] = (),
+    epochs: int | None = None,
+) -> Config:
+    """Load a config (the digits example for None) with the command line's changes."""
+    from minidl.config import load_config, load_plugin
+
+    for plugin in plugins:
+        load_plugin(plugin)
+    changes = list(overrides)
+    given = {"device": device, "backend": backend, "seed": seed, "training.epochs": epochs}
+    changes += [f"{key}={value}" for key, value in given.items() if value is not None]
+    return load_config(path or DEFAULT_CONFIG, changes)
+
+
+def print_json(value: Any) -> None:
+    """Write ``value`` to stdout as JSON."""
+    import json
+
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))

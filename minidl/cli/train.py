@@ -1,0 +1,117 @@
+"""``minidl train``: a config in, a run directory out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from minidl.cli.options import config_options, json_option, print_json, read_config
+
+
+def run_options(command: Any) -> Any:
+    """Add the options that say how a run shows itself."""
+    for option in (
+        click.option("-v", "--verbose", count=True, help="Say more (twice: every tenth step)."),
+        click.option("-q", "--quiet", is_flag=True, help="Print results and errors only."),
+        click.option("--no-progress", is_flag=True, help="Plain lines, also on a terminal."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command("train")
+@click.argument("config", required=False, type=click.Path(dir_okay=False))
+@click.option("-o", "--output-dir", type=click.Path(), help="Run directory, new or empty.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Number of epochs.")
+@click.option("--resume", "resume_from", type=click.Path(), help="Go on with this run directory.")
+@click.option("--dry-run", is_flag=True, help="Check config, data and shapes; do not train.")
+@config_options
+@run_options
+@json_option
+def command(
+    config: str | None,
+    output_dir: str | None,
+    epochs: int | None,
+    resume_from: str | None,
+    dry_run: bool,
+    overrides: tuple[str, ...],
+    device: str | None,
+    backend: str | None,
+    seed: int | None,
+    plugins: tuple[str, ...],
+    no_progress: bool,
+    quiet: bool,
+    verbose: int,
+    as_json: bool,
+) -> None:
+    """Train the network of CONFIG (default: learn handwritten digits).
+
+    Writes a run directory with the config, metrics and checkpoints, and prints where it is.
+    """
+    if resume_from is not None:
+        _require_no_config(config, output_dir, overrides)
+        resume_run(resume_from, epochs, quiet, verbose, no_progress, as_json)
+        return
+    loaded = read_config(config, overrides, device, backend, seed, plugins, epochs)
+    from minidl.training.fit import make_trainer, prepare
+    from minidl.training.run import RunDirectory
+
+    prepared = prepare(loaded)
+    if not quiet:
+        click.echo(f"device: {prepared.device_reason}", err=True)
+    if dry_run:
+        from minidl.training.summary import summarize
+
+        click.echo(summarize(prepared.model).text())
+        return
+    run = RunDirectory.create(output_dir, prepared.config)
+    _train(make_trainer(prepared, run), quiet, verbose, no_progress, as_json)
+
+
+def resume_run(
+    path: str, epochs: int | None, quiet: bool, verbose: int, no_progress: bool, as_json: bool
+) -> None:
+    """Go on with a run directory from its last checkpoint."""
+    from minidl.training.fit import reopen
+    from minidl.training.run import RunDirectory
+
+    changes = {} if epochs is None else {"epochs": epochs}
+    trainer = reopen(RunDirectory.open(path), **changes)
+    if trainer.step >= trainer.total_steps:
+        raise click.UsageError(
+            f"the run {path} is finished ({trainer.step} of {trainer.total_steps} steps); "
+            f"give --epochs to train on"
+        )
+    _train(trainer, quiet, verbose, no_progress, as_json)
+
+
+def _train(trainer: Any, quiet: bool, verbose: int, no_progress: bool, as_json: bool) -> None:
+    from minidl.cli.display import make_reporter, results_text
+    from minidl.cli.signals import stopping_on_signals
+    from minidl.training.fit import train
+
+    trainer.reporter = make_reporter(quiet, verbose, not no_progress)
+    with stopping_on_signals(trainer):
+        model = train(trainer)
+    path = str(trainer.run_directory.path)
+    if as_json:
+        print_json({"run": path, "results": model.results})
+        return
+    split = next(s for s in ("test", "validation", "train") if s in model.results)
+    click.echo(f"{split}  {results_text(model.results[split])}")
+    click.echo(f"run   {path}")
+
+
+def _require_no_config(
+    config: str | None, output_dir: str | None, overrides: tuple[str, ...]
+) -> None:
+    given = [
+        name
+        for name, value in (("CONFIG", config), ("-o", output_dir), ("--set", overrides))
+        if value
+    ]
+    if given:
+        raise click.UsageError(
+            f"--resume goes on with the config of the run; it takes no {' or '.join(given)}"
+        )

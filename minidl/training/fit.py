@@ -1,0 +1,221 @@
+"""The whole way from a config to a trained model, and back from a run directory."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minidl.backends import Backend, resolve_device, use_backend
+from minidl.data import Part, Splits, hold_out
+from minidl.errors import DataError
+from minidl.graph import Spec
+from minidl.training.environment import versions
+from minidl.training.model import Model
+from minidl.training.reporter import Reporter
+from minidl.training.run import RunDirectory
+from minidl.training.step import Steps
+from minidl.training.trainer import Trainer, measure, metrics_of
+
+if TYPE_CHECKING:
+    from minidl.config import Config
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A config made ready: data loaded, model made, device chosen."""
+
+    config: Config
+    model: Model
+    splits: Splits
+    backend: Backend
+    device_reason: str
+
+    def part(self, split: str) -> Part:
+        """Return the part called ``split``; raises DataError if the dataset has none."""
+        part = getattr(self.splits, split)
+        if part is None:
+            raise DataError(
+                f"the dataset '{self.config.data.dataset.type_name}' has no {split} part"
+            )
+        return part
+
+
+def prepare(config: str | Path | Config, dataset_state: dict[str, Any] | None = None) -> Prepared:
+    """Load the data of ``config``, choose its device and make its model.
+
+    Every shape is inferred and every parameter made here, and loss and metrics are tried on a
+    batch, so that what does not fit is an error before the first step.
+    """
+    config = _as_config(config)
+    backend, reason = resolve_device(config.device, config.backend)
+    dataset = config.data.dataset
+    if dataset_state is not None:
+        dataset.restore(dataset_state)
+    splits = _with_validation(dataset.load(), config)
+    with use_backend(backend):
+        first = splits.train.inputs
+        size = min(config.data.batch_size, len(splits.train))
+        model = Model(
+            config.model.root(),
+            Spec((size, *first.shape[1:]), first.dtype.name),
+            dataset=dataset,
+            loss=config.loss,
+            classes=splits.classes,
+            seed=config.seed,
+            place="model",
+            on=backend,
+        )
+        targets = splits.train.targets
+        steps = Steps(model, config.loss, metrics_of(config))
+        steps.trace_evaluate(model.input_spec, Spec((size, *targets.shape[1:]), targets.dtype.name))
+    return Prepared(config, model, splits, backend, reason)
+
+
+def fit(
+    config: str | Path | Config,
+    *,
+    output_dir: str | Path | None = None,
+    reporter: Reporter | None = None,
+) -> Model:
+    """Train the model of a config and return it.
+
+    Parameters
+    ----------
+    config : str, Path or Config
+        A TOML file, or what :func:`minidl.config.load_config` returned.
+    output_dir : str or Path, optional
+        The run directory, new or empty. Default: nothing is written.
+    reporter : Reporter, optional
+        Told what happens.
+
+    Returns
+    -------
+    Model
+        With ``results`` (by part and metric) and ``history`` (the lines of metrics.jsonl).
+    """
+    prepared = prepare(config)
+    run = None if output_dir is None else RunDirectory.create(output_dir, prepared.config)
+    trainer = make_trainer(prepared, run, reporter)
+    return train(trainer)
+
+
+def resume(run: str | Path, *, reporter: Reporter | None = None) -> Model:
+    """Go on with a run from its last checkpoint, exactly as if it had never stopped."""
+    return train(reopen(RunDirectory.open(run), reporter))
+
+
+def reopen(run: RunDirectory, reporter: Reporter | None = None, **changes: Any) -> Trainer:
+    """Return the trainer of a run, standing where its last checkpoint stands.
+
+    ``changes`` replace fields of the config's training section (``epochs=20``).
+    """
+    config = run.load_config()
+    if changes:
+        config = replace(config, training=replace(config.training, **changes))
+    checkpoint = run.load("last")
+    trainer = make_trainer(prepare(config, run.dataset_state()), run, reporter)
+    trainer.restore(checkpoint)
+    run.truncate_metrics(trainer.step)
+    trainer.history = list(run.read_metrics())
+    return trainer
+
+
+def make_trainer(
+    prepared: Prepared, run: RunDirectory | None = None, reporter: Reporter | None = None
+) -> Trainer:
+    """Return the trainer of a prepared config; notes the start in the run directory."""
+    config, splits = prepared.config, prepared.splits
+    if run is not None:
+        run.write_info(
+            name=config.name,
+            status="running",
+            started=run.info().get("started") or _now(),
+            device=prepared.backend.device,
+            backend=prepared.backend.name,
+            device_reason=prepared.device_reason,
+            parameters=prepared.model.parameter_count,
+            classes=list(splits.classes),
+            **versions(),
+        )
+        state = config.data.dataset.state()
+        if state:
+            run.write_dataset(state)
+    return Trainer(
+        config, prepared.model, splits.train, splits.validation, splits.test, run, reporter
+    )
+
+
+def train(trainer: Trainer) -> Model:
+    """Run a trainer to its end and note in the run directory how it ended."""
+    run = trainer.run_directory
+    status = "failed"
+    results: dict[str, dict[str, float]] = {}
+    try:
+        with use_backend(trainer.model.backend):
+            results = trainer.train()
+        status = "finished"
+    except BaseException as error:
+        status = f"stopped: {type(error).__name__}"
+        raise
+    finally:
+        if run is not None:
+            run.write_info(status=status, ended=_now(), step=trainer.step, results=results)
+    trainer.model.results = results
+    trainer.model.history = trainer.history
+    return trainer.model
+
+
+def load(run: str | Path, checkpoint: str = "last") -> Model:
+    """Return the model of a run directory with the weights of a checkpoint.
+
+    Parameters
+    ----------
+    run : str or Path
+        What ``minidl train`` made.
+    checkpoint : str
+        ``"last"``, ``"best"`` or the number of a step.
+    """
+    return load_prepared(RunDirectory.open(run), checkpoint).model
+
+
+def load_prepared(run: RunDirectory, checkpoint: str = "last") -> Prepared:
+    """Return a run's config, data and model, with the weights of a checkpoint."""
+    config = run.load_config()
+    found = run.load(checkpoint)
+    prepared = prepare(config, run.dataset_state())
+    prepared.model.set_weights(found.model, f"the checkpoint {found.path}")
+    return prepared
+
+
+def evaluate(run: str | Path, split: str = "test", checkpoint: str = "last") -> dict[str, float]:
+    """Measure a run's model on a part of its data: loss and metrics, by name."""
+    prepared = load_prepared(RunDirectory.open(run), checkpoint)
+    return measure_part(prepared, split)
+
+
+def measure_part(prepared: Prepared, split: str) -> dict[str, float]:
+    """Measure a prepared model on ``train``, ``validation`` or ``test``."""
+    config = prepared.config
+    with use_backend(prepared.backend):
+        steps = Steps(prepared.model, config.loss, metrics_of(config))
+        return measure(steps, prepared.part(split), config.data.evaluation_batch_size)
+
+
+def _as_config(config: str | Path | Config) -> Config:
+    from minidl.config import load_config
+
+    return load_config(config) if isinstance(config, str | Path) else config
+
+
+def _with_validation(splits: Splits, config: Config) -> Splits:
+    fraction = config.data.validation
+    if splits.validation is not None or not fraction:
+        return splits
+    train, validation = hold_out(splits.train, fraction, config.seed)
+    return replace(splits, train=train, validation=validation)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")

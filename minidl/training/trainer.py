@@ -1,0 +1,317 @@
+"""The loop: batches through the training step, measuring, and leaving checkpoints."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minidl.data import Part, batches
+from minidl.errors import CheckpointError, MinidlError
+from minidl.metrics import Metric
+from minidl.training import tensors
+from minidl.training.diagnosis import explain_divergence
+from minidl.training.meter import Meter
+from minidl.training.model import Model
+from minidl.training.reporter import Progress, Reporter
+from minidl.training.run import Checkpoint, RunDirectory
+from minidl.training.step import Steps
+
+if TYPE_CHECKING:
+    from minidl.config import Config
+
+
+class Interrupted(MinidlError):
+    """A signal stopped the run; its state is in a checkpoint."""
+
+    def __init__(self, signal_number: int, message: str) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number
+
+
+class Trainer:
+    """Trains a model.
+
+    Parameters
+    ----------
+    config : Config
+    model : Model
+    train : Part
+    validation, test : Part, optional
+        Measured after every epoch, and once at the end.
+    run : RunDirectory, optional
+        Without one nothing is written.
+    reporter : Reporter, optional
+        Told what happens.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        model: Model,
+        train: Part,
+        validation: Part | None = None,
+        test: Part | None = None,
+        run: RunDirectory | None = None,
+        reporter: Reporter | None = None,
+    ) -> None:
+        self.config = config
+        self.model = model
+        self.parts = {"train": train, "validation": validation, "test": test}
+        self.run_directory = run
+        self.reporter = reporter or Reporter()
+        self.metrics = metrics_of(config)
+        self.steps = Steps(
+            model,
+            config.loss,
+            self.metrics,
+            config.optimizer,
+            config.training.clip_norm,
+            config.seed,
+        )
+        self._add_slots()
+        self.step = 0
+        self.epoch = 0
+        self.batch = 0
+        self.best: dict[str, Any] | None = None
+        self.history: list[dict[str, Any]] = []
+        self._meter = Meter(self.metrics)
+        self._window = Meter(self.metrics)
+        self._signal: int | None = None
+        self.batches_per_epoch = math.ceil(len(train) / config.data.batch_size)
+        whole = config.training.epochs * self.batches_per_epoch
+        self.total_steps = min(whole, config.training.max_steps or whole)
+
+    # -- running -----------------------------------------------------------------------------
+
+    def train(self) -> dict[str, dict[str, float]]:
+        """Train from where it stands to the end.
+
+        Returns
+        -------
+        dict
+            Results of the last measurement of each part, by part and metric.
+
+        Raises
+        ------
+        DivergedError
+            If the loss becomes NaN or infinite; the state before that step is in a checkpoint.
+        Interrupted
+            If :meth:`interrupt` was called; the state is in a checkpoint.
+        """
+        self.reporter.started(self._progress(), self.model.parameter_count)
+        results: dict[str, dict[str, float]] = {}
+        try:
+            while self.step < self.total_steps:
+                self._train_epoch()
+                results["train"] = self._meter.result()
+                self._end_of_epoch(results)
+            if self.parts["test"] is not None:
+                results["test"] = self._measure("test")
+                self._record("test", results["test"])
+            return results
+        finally:
+            self.reporter.finished(self._progress())
+
+    def interrupt(self, signal_number: int) -> None:
+        """Ask the loop to stop after the step it is in."""
+        self._signal = signal_number
+
+    def _train_epoch(self) -> None:
+        config, train = self.config, self.parts["train"]
+        assert train is not None
+        began, seen = time.perf_counter(), 0
+        every = config.training.log_every
+        for inputs, targets in batches(
+            train,
+            config.data.batch_size,
+            seed=config.seed,
+            epoch=self.epoch,
+            shuffle=config.data.shuffle,
+            start=self.batch,
+        ):
+            loss = self._train_batch(inputs, targets)
+            seen += len(inputs)
+            speed = seen / (time.perf_counter() - began)
+            self.reporter.stepped(self._progress(speed), loss)
+            if self.step % every == 0 or self._epoch_done():
+                self._record("train", self._window.result(), lr=self._lr(self.step - 1))
+                self._window.reset()
+            if self._signal is not None:
+                self._stop_on_signal()
+            if self._epoch_done():
+                return
+            if self._checkpoint_due():
+                self.save()
+
+    def _train_batch(self, inputs: np.ndarray, targets: np.ndarray) -> float:
+        outputs = self.steps.train(inputs, targets, self._lr(self.step), self.step + 1)
+        loss, statistics = self.steps.split(outputs)
+        if not math.isfinite(loss):
+            self._diverged(loss, inputs, targets)
+        self.step += 1
+        self.batch += 1
+        self._meter.add(len(inputs), loss, statistics)
+        self._window.add(len(inputs), loss, statistics)
+        return loss
+
+    def _end_of_epoch(self, results: dict[str, dict[str, float]]) -> None:
+        self.reporter.measured(self._progress(), "train", results["train"])
+        if self.parts["validation"] is not None:
+            results["validation"] = self._measure("validation")
+            self._record("validation", results["validation"])
+        if self.batch >= self.batches_per_epoch:
+            self.epoch += 1
+            self.batch = 0
+            self._meter.reset()
+        is_best = "validation" in results and self._is_best(results["validation"])
+        self.save(is_best=is_best)
+
+    def _measure(self, split: str) -> dict[str, float]:
+        part = self.parts[split]
+        assert part is not None
+        results = measure(self.steps, part, self.config.data.evaluation_batch_size)
+        self.reporter.measured(self._progress(), split, results)
+        return results
+
+    def _lr(self, step: int) -> float:
+        schedule = self.config.schedule
+        factor = 1.0 if schedule is None else schedule.factor(step, self.total_steps)
+        return self.config.optimizer.lr * factor
+
+    def _epoch_done(self) -> bool:
+        return self.batch >= self.batches_per_epoch or self.step >= self.total_steps
+
+    def _checkpoint_due(self) -> bool:
+        every = self.config.training.checkpoint_every
+        return every is not None and self.step % every == 0
+
+    def _progress(self, speed: float = 0.0) -> Progress:
+        epochs = self.config.training.epochs
+        return Progress(self.step, self.total_steps, min(self.epoch + 1, epochs), epochs, speed)
+
+    def _record(self, split: str, results: dict[str, float], **extra: float) -> None:
+        line = {"step": self.step, "epoch": self._progress().epoch, "split": split}
+        line |= {**results, **extra}
+        self.history.append(line)
+        if self.run_directory is not None:
+            self.run_directory.append_metrics(line)
+
+    def _is_best(self, results: dict[str, float]) -> bool:
+        name, higher = best_criterion(self.metrics)
+        value = results[name]
+        if self.best is not None:
+            better = value > self.best["value"] if higher else value < self.best["value"]
+            if not better:
+                return False
+        self.best = {"metric": name, "value": value, "step": self.step}
+        return True
+
+    # -- stopping early ----------------------------------------------------------------------
+
+    def _stop_on_signal(self) -> None:
+        assert self._signal is not None
+        if self._epoch_done():
+            return
+        path = self.save()
+        where = f"; go on with: minidl resume {self.run_directory.path}" if path else ""
+        number = self._signal
+        raise Interrupted(number, f"stopped by signal {number} after step {self.step}{where}")
+
+    def _diverged(self, loss: float, inputs: np.ndarray, targets: np.ndarray) -> None:
+        self.model.state.undo(self.steps.state_names())
+        self.save()
+        error = explain_divergence(
+            self.steps, inputs, targets, loss, self.step + 1, self._progress().epoch
+        )
+        if self.run_directory is not None:
+            error.add_note(f"the state before that step is in {self.run_directory.checkpoints}")
+        raise error
+
+    # -- checkpoints -------------------------------------------------------------------------
+
+    def save(self, *, is_best: bool = False) -> Any:
+        """Write a checkpoint, if there is a run directory; returns its path."""
+        run = self.run_directory
+        if run is None:
+            return None
+        to_numpy = self.model.backend.to_numpy
+        slots = {name: to_numpy(self.model.state.values[name]) for name in self.steps.slots()}
+        path = run.save(self.step, self.model.weights(), slots, self._position())
+        if is_best:
+            assert self.best is not None
+            run.point("best", **self.best)
+        run.prune(self.config.training.keep)
+        self.reporter.saved(str(path))
+        return path
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to a checkpoint: weights, optimiser, place in the data, running averages.
+
+        Raises
+        ------
+        CheckpointError
+            If it is of another architecture or optimiser; nothing is changed then.
+        """
+        where = str(checkpoint.path)
+        specs = self.steps.slots()
+        tensors.check_match(checkpoint.optimizer, specs, f"the optimiser state in {where}")
+        self.model.set_weights(checkpoint.model, f"the checkpoint {where}")
+        for name in specs:
+            array = self.model.backend.from_numpy(checkpoint.optimizer[name])
+            self.model.state.values[name] = array
+        state = checkpoint.state
+        if state["batches_per_epoch"] != self.batches_per_epoch:
+            raise CheckpointError(
+                f"{where} counts {state['batches_per_epoch']} batches an epoch, this config "
+                f"{self.batches_per_epoch}: the data or the batch size is another"
+            )
+        self.step, self.epoch, self.batch = state["step"], state["epoch"], state["batch"]
+        self.best = state["best"]
+        self._meter.restore(state["meter"])
+        self._window.restore(state["window"])
+
+    def _position(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "batches_per_epoch": self.batches_per_epoch,
+            "best": self.best,
+            "meter": self._meter.to_dict(),
+            "window": self._window.to_dict(),
+        }
+
+    def _add_slots(self) -> None:
+        backend = self.model.backend
+        for name, spec in self.steps.slots().items():
+            zeros = backend.xp.zeros(spec.shape, dtype=backend.dtype(spec.dtype))
+            self.model.state.values[name] = zeros
+
+
+def measure(steps: Steps, part: Part, batch_size: int) -> dict[str, float]:
+    """Return loss and metrics of a whole part, by name."""
+    meter = Meter(steps.metrics)
+    for inputs, targets in batches(part, batch_size, shuffle=False):
+        loss, statistics = steps.split(steps.evaluate(inputs, targets))
+        meter.add(len(inputs), loss, statistics)
+    return meter.result()
+
+
+def metrics_of(config: Config) -> Sequence[Metric]:
+    """Return the metrics that the config names, or those that its loss brings."""
+    from minidl.component import make
+
+    if config.training.metrics is not None:
+        return config.training.metrics
+    return [make("metric", name) for name in config.loss.metrics]
+
+
+def best_criterion(metrics: Sequence[Metric]) -> tuple[str, bool]:
+    """Return what decides the best checkpoint, and whether higher is better."""
+    if metrics:
+        return metrics[0].type_name, metrics[0].better == "higher"
+    return "loss", False
