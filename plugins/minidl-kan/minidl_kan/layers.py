@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from annotated_types import Ge
 
 import minidl as md
-from minidl.errors import ConfigError
 from minidl_kan.ops import bspline_basis
 
 
@@ -54,11 +53,14 @@ class KAN(md.Layer):
     base: Literal["silu", "tanh", "linear"] = "silu"
     spline_scale: Annotated[float, Ge(0)] = 0.1
 
-    def build(self, x: md.Spec) -> None:
-        """Declare the weights for inputs of shape (..., in)."""
+    def check_fields(self) -> None:
+        """Raise ValueError where the grid has no width."""
         low, high = self.grid_range
         if not low < high:
-            raise ConfigError(f"{self.label}: grid_range must rise, not go from {low} to {high}")
+            raise ValueError(f"grid_range must rise; it goes from {low} to {high}")
+
+    def build(self, x: md.Spec) -> None:
+        """Declare the weights for inputs of shape (..., in)."""
         width = x.shape[-1]
         self.parameter("base_weight", (self.units, width), symbol="W")
         self.parameter(
