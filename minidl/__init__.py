@@ -1,4 +1,4 @@
-"""minidl: a small deep learning framework. Everything is a graph of ops, and an op is declared once.
+"""minidl: deep learning as a graph of ops, each declared once.
 
     import minidl as md
 

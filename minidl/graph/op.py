@@ -22,6 +22,9 @@ The rules an op may hold:
 ``backward(g, z, a, b, *, axis) -> Tensor | None, ...``
     ∂L/∂(each input) in graph values, from g = ∂L/∂z. None where no gradient flows. A gradient
     may keep the broadcast shape: the engine sums it down to the input's.
+``flops(z, a, b, *, axis) -> int``
+    Floating-point operations, from specs; optional. Default: one for each element of the larger
+    of result and inputs, none for a view.
 ``compose(a, b, /, *, axis) -> Tensor or tuple of Tensor``
     Instead of all others: the op as a graph of other ops, its gradient coming from theirs.
 """
@@ -46,7 +49,7 @@ from minidl.graph.spec import (
     promote,
 )
 
-_RULES = ("infer", "normalize", "forward", "backward", "compose")
+_RULES = ("infer", "normalize", "forward", "backward", "compose", "flops")
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class Op:
     forward: Callable[..., Any] | None
     backward: Callable[..., Any] | None
     compose: Callable[..., Any] | None
+    flops: Callable[..., int] | None
     tensors: tuple[str, ...]
     variadic: bool
     signature: inspect.Signature
@@ -127,6 +131,13 @@ class Op:
         if self.forward is not None:
             return self.forward(xp, *arrays, **attributes)
         return getattr(xp, self.function)(*arrays, **attributes)
+
+    def count_flops(self, node: Tensor) -> int:
+        """Return how many floating-point operations computing ``node`` takes."""
+        specs = [child.spec for child in node.inputs]
+        if self.flops is not None:
+            return self.flops(node.spec, *specs, **node.attributes)
+        return 0 if self.view or not specs else max(node.size, *(spec.size for spec in specs))
 
     @property
     def differentiable(self) -> bool:

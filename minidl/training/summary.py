@@ -1,0 +1,124 @@
+"""What a model is made of: receives a model, returns its layers, shapes, parameters, cost."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from minidl.graph import Tensor, placeholder, toposort
+from minidl.layers import Context, Layer
+from minidl.training.model import Model
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer that holds no others.
+
+    Attributes
+    ----------
+    name, type : str
+        Its path in the model and registered type.
+    input, output : str
+        Specs for one batch.
+    parameters : int
+        Trainable values.
+    flops : int
+        Floating-point operations of a forward pass, for one sample.
+    bytes : int
+        Memory of its output, for one sample.
+    """
+
+    name: str
+    type: str
+    input: str
+    output: str
+    parameters: int
+    flops: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A model's layers and totals."""
+
+    rows: tuple[Row, ...]
+    batch_size: int
+    parameters: int
+    frozen: int
+    parameter_bytes: int
+    flops: int
+    activation_bytes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values."""
+        return asdict(self)
+
+    def text(self) -> str:
+        """Return a table for a terminal."""
+        head = ("layer", "type", "output", "parameters", "FLOPs")
+        lines = [(r.name, r.type, r.output, f"{r.parameters:,}", f"{r.flops:,}") for r in self.rows]
+        widths = [max(len(line[i]) for line in (head, *lines)) for i in range(len(head))]
+        table = [_line(line, widths) for line in (head, *lines)]
+        rule = "─" * len(table[0])
+        fixed = f" and {self.frozen:,} not trained" if self.frozen else ""
+        totals = [
+            f"parameters   {self.parameters:,}{fixed} ({_size(self.parameter_bytes)})",
+            f"FLOPs        {self.flops:,} a sample, forward",
+            f"activations  {_size(self.activation_bytes)} a sample, "
+            f"{_size(self.activation_bytes * self.batch_size)} a batch of {self.batch_size}",
+        ]
+        return "\n".join([table[0], rule, *table[1:], rule, *totals])
+
+
+def summarize(model: Model) -> Summary:
+    """Trace the forward pass of a model and count."""
+    batch = model.input_spec.shape[0]
+    context = Context(model.placeholders())
+    inputs = placeholder("input", *model.input_spec)
+    model.apply(inputs, context)
+    counted: set[int] = set()
+    rows = [
+        _row(layer, context.outputs[layer.path], counted, batch)
+        for layer in model.root.all_layers()
+        if not layer.children and layer.path in context.outputs
+    ]
+    trainable = [p.spec for p in model.parameters if p.trainable]
+    return Summary(
+        tuple(rows),
+        batch,
+        sum(spec.size for spec in trainable),
+        sum(p.spec.size for p in model.parameters if not p.trainable),
+        sum(p.spec.nbytes for p in model.parameters),
+        sum(row.flops for row in rows),
+        sum(row.bytes for row in rows),
+    )
+
+
+def _row(layer: Layer, output: Tensor, counted: set[int], batch: int) -> Row:
+    """Count what ``output`` needs beyond what earlier layers needed."""
+    nodes = [node for node in toposort([output]) if id(node) not in counted]
+    counted.update(id(node) for node in nodes)
+    return Row(
+        layer.path,
+        layer.type_name,
+        ", ".join(str(spec) for spec in layer.input_specs),
+        str(layer.output_spec),
+        sum(p.spec.size for p in layer.parameters if p.trainable),
+        sum(node.op.count_flops(node) for node in nodes) // batch,
+        output.spec.nbytes // batch,
+    )
+
+
+def _line(cells: tuple[str, ...], widths: list[int]) -> str:
+    left = [cell.ljust(width) for cell, width in zip(cells[:3], widths[:3], strict=True)]
+    right = [cell.rjust(width) for cell, width in zip(cells[3:], widths[3:], strict=True)]
+    return "  ".join([*left, *right])
+
+
+def _size(count: int) -> str:
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024 or unit == "GiB":
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    raise AssertionError
