@@ -1,9 +1,19 @@
 """Data: receives a dataset's declared fields, returns its parts, and from them batches.
 
 One file a dataset. Arrays stay on the host, in the dtype they were stored in (images as uint8),
-until a batch of them is used.
+until a batch of them is used. Importing this package imports every module in it.
 """
 
-from minidl.data.base import Dataset, Part, Splits, dataset
+import importlib
+import pkgutil
 
-__all__ = ["Dataset", "Part", "Splits", "dataset"]
+from minidl.data.base import Dataset, dataset
+from minidl.data.batches import batch_count, batches, hold_out
+from minidl.data.parts import Part, Splits
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
+
+del importlib, pkgutil, _module
+
+__all__ = ["Dataset", "Part", "Splits", "batch_count", "batches", "dataset", "hold_out"]

@@ -2,69 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
 
 from minidl.component import C, Component, component
+from minidl.data.batches import hold_out
+from minidl.data.checks import check_splits
+from minidl.data.parts import Part, Splits
+from minidl.errors import DataError
 from minidl.graph import Tensor
 from minidl.graph.spec import is_float
 
-if TYPE_CHECKING:
-    import numpy as np
-
-
-@dataclass(frozen=True)
-class Part:
-    """Samples that belong together: the training, validation or test part.
-
-    Attributes
-    ----------
-    inputs : numpy.ndarray
-        Shape (samples, ...), in the dtype it is stored in.
-    targets : numpy.ndarray
-        Shape (samples, ...): int64 class indices, or float32 values.
-    """
-
-    inputs: np.ndarray
-    targets: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.inputs)
-
-
-@dataclass(frozen=True)
-class Splits:
-    """A loaded dataset. ``validation`` is None unless the dataset brings such a part itself.
-
-    Attributes
-    ----------
-    train, validation, test : Part
-        ``test`` may be None.
-    classes : tuple of str
-        Name of each class, in the order of the indices; empty for regression.
-    """
-
-    train: Part
-    validation: Part | None = None
-    test: Part | None = None
-    classes: tuple[str, ...] = ()
+__all__ = ["Dataset", "Part", "Splits", "dataset"]
 
 
 class Dataset(Component):
-    """Where samples come from. Subclass it and decorate it with :func:`dataset`."""
+    """Where samples come from. Subclass it and decorate it with :func:`dataset`.
 
-    kind = "dataset"
+        @md.dataset("spiral")
+        class Spiral(md.Dataset):
+            count: int = 100                                      # a field: its config
+
+            def load(self):
+                ...
+                return Splits(Part(points, arms), classes=("left", "right"))
+
+    Attributes
+    ----------
+    paths : tuple of str
+        Fields that name files or folders; a config resolves them relative to its own place.
+    """
+
+    kind: ClassVar[str] = "dataset"
+    paths: ClassVar[tuple[str, ...]] = ()
+
+    # -- for authors -------------------------------------------------------------------------
 
     def load(self) -> Splits:
-        """Read everything.
+        """Read everything; override.
 
         Raises
         ------
         DataError
             Saying what was looked for, where, and how to get it.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no load")
 
     def prepare(self, inputs: Tensor) -> Tensor:
         """Turn a batch as it is stored into what the network takes; runs inside the program.
@@ -81,7 +66,47 @@ class Dataset(Component):
         DataError
             If this dataset has no such reader, or the file does not fit.
         """
-        raise NotImplementedError
+        raise DataError(f"dataset '{self.type_name}' cannot read inputs from a file")
+
+    def state(self) -> dict[str, Any]:
+        """Return what was learnt from the training part, in values that JSON has.
+
+        A run keeps it, so that a network meets later inputs as it met those it was trained on.
+        """
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Use what :meth:`state` returned instead of learning it again.
+
+        Raises
+        ------
+        DataError
+            If it is not a state of this dataset.
+        """
+
+    # -- for those who hold datasets ---------------------------------------------------------
+
+    def splits(self, validation: float = 0.0, seed: int = 0) -> Splits:
+        """Load and check everything, and hold ``validation`` of the training part out.
+
+        A part that the dataset brings itself is taken instead; 0 holds nothing out.
+
+        Raises
+        ------
+        DataError
+            As :meth:`load` does, or if the data breaks a rule of :func:`check_splits`.
+        """
+        splits = check_splits(self.load(), self.label)
+        if not validation or splits.validation is not None:
+            return splits
+        train, held = hold_out(splits.train, validation, seed)
+        return replace(splits, train=train, validation=held)
+
+    @property
+    def label(self) -> str:
+        """The dataset in messages: ``"dataset 'npz' (points.npz)"``."""
+        given = [getattr(self, name) for name in self.paths if getattr(self, name)]
+        return f"dataset '{self.type_name}'" + (f" ({given[0]})" if given else "")
 
 
 def dataset(name: str) -> Callable[[C], C]:
