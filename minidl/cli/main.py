@@ -10,7 +10,7 @@ import traceback
 import click
 
 import minidl
-from minidl.errors import MinidlError
+from minidl.errors import MinidlError, suggestion
 
 COMMANDS = (
     "train",
@@ -32,8 +32,10 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
+        if name.startswith("-"):
             return None
+        if name not in COMMANDS:
+            raise click.UsageError(f"no such command '{name}'{suggestion(name, COMMANDS)}", context)
         return importlib.import_module(f"minidl.cli.{name}").command
 
 
