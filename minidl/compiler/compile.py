@@ -42,11 +42,12 @@ class compile:
         functools.update_wrapper(self, function)
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
+        structure = _structure(arguments)
         leaves, restore = flatten(arguments)
         tensors = [as_tensor(leaf) for leaf in leaves]
         key = (
             current_backend(),
-            _structure(arguments),
+            structure,
             tuple(node.spec for node in tensors),
             tuple(sorted(options.items())),
         )
