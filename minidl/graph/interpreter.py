@@ -118,9 +118,9 @@ class Program:
 
     def _allocate(self) -> None:
         """Choose for every node a kernel, a buffer, and what is dead once it is computed."""
-        last_use, roots = self._lifetimes()
+        lives = _Lifetimes(self._order, self.nodes, [*self.outputs, *(n for _, n in self.state)])
         pool = _BufferPool(self.backend)
-        state_slots = self._state_slots(roots)
+        state_slots = self._state_slots(lives.owner)
         self._buffers = pool.buffers
         self._fresh: dict[int, Tensor] = {}
         self._state_buffers: dict[str, int] = {}
@@ -128,46 +128,37 @@ class Program:
         held: dict[int, int] = {}
         for position, node in enumerate(self.nodes):
             compute, takes_out = self.backend.function(node.op)
-            in_place = takes_out and node.op.elementwise and bool(node.op.function)
-            dying = [i for i in _unique(node.inputs) if last_use[roots[id(i)]] == position]
-            if in_place:
-                for child in dying:
-                    if roots[id(child)] == id(child) and id(child) in held:
-                        pool.release(held.pop(id(child)))
+            dying = lives.dying(node, position)
+            if takes_out and self._works_in_place(node, compute):
+                for child in lives.alone(node):
+                    if child in dying and child in held:
+                        pool.release(held.pop(child))
             buffer = None
             if takes_out:
                 if id(node) in state_slots:
                     buffer = pool.reserve()
                     self._state_buffers[state_slots[id(node)]] = buffer
-                elif last_use[id(node)] < _FOREVER:
+                elif lives.last_use[id(node)] < _FOREVER:
                     buffer = held[id(node)] = pool.acquire(node)
                 else:
                     buffer = pool.reserve()
                     self._fresh[buffer] = node
-            for child in dying:
-                if roots[id(child)] in held:
-                    pool.release(held.pop(roots[id(child)]))
-            instructions.append(self._instruction(node, compute, buffer, position, last_use, roots))
+            for owner in dying:
+                if owner in held:
+                    pool.release(held.pop(owner))
+            dead = [self._register[member] for owner in dying for member in lives.members[owner]]
+            instructions.append(self._instruction(node, compute, buffer, dead))
         self._code = instructions
 
-    def _lifetimes(self) -> tuple[dict[int, int], dict[int, int]]:
-        """Return, by id, when the memory of each node is last read, and whose memory it is."""
-        roots: dict[int, int] = {}
-        for node in self._order:
-            shares = node.op.view and node.inputs and node._value is None
-            roots[id(node)] = roots[id(node.inputs[0])] if shares else id(node)
-        last_use = dict.fromkeys(roots.values(), -1)
-        for position, node in enumerate(self.nodes):
-            for child in node.inputs:
-                last_use[roots[id(child)]] = position
-        for node in (*self.outputs, *(new for _, new in self.state)):
-            last_use[roots[id(node)]] = _FOREVER
-        return last_use, roots
+    def _works_in_place(self, node: Tensor, compute: Callable[..., Any]) -> bool:
+        """Whether ``compute`` may write over an input: not a kernel, whose author need not know."""
+        function = node.op.function if node.op.elementwise else ""
+        return bool(function) and compute is self.backend.out_function(function)
 
-    def _state_slots(self, roots: dict[int, int]) -> dict[int, str]:
+    def _state_slots(self, owner: Mapping[int, int]) -> dict[int, str]:
         """Return, by id, the nodes that may be written straight into a state's spare array."""
-        outputs = {roots[id(node)] for node in self.outputs}
-        news = [roots[id(new)] for _, new in self.state]
+        outputs = {owner[id(node)] for node in self.outputs}
+        news = [owner[id(new)] for _, new in self.state]
         return {
             id(new): old.name
             for old, new in self.state
@@ -175,24 +166,13 @@ class Program:
         }
 
     def _instruction(
-        self,
-        node: Tensor,
-        compute: Callable[..., Any],
-        buffer: int | None,
-        position: int,
-        last_use: dict[int, int],
-        roots: dict[int, int],
+        self, node: Tensor, compute: Callable[..., Any], buffer: int | None, dead: Sequence[int]
     ) -> Instruction:
         if node.attributes:
             compute = functools.partial(compute, **node.attributes)
         arguments = tuple(self._register[id(child)] for child in node.inputs)
-        dead = tuple(
-            self._register[id(child)]
-            for child in _unique(node.inputs)
-            if last_use[roots[id(child)]] == position
-            and self._register[id(child)] not in self._constants
-        )
-        return Instruction(compute, arguments, self._register[id(node)], buffer, dead)
+        dropped = tuple(index for index in dead if index not in self._constants)
+        return Instruction(compute, arguments, self._register[id(node)], buffer, dropped)
 
     # -- running -----------------------------------------------------------------------------
 
@@ -239,7 +219,7 @@ class Program:
             registers = self._load(arrays, state)
             for node in self._order:
                 register = self._register[id(node)]
-                if node._value is None and node.op is not placeholder_op:
+                if registers[register] is None:
                     compute, takes_out = self.backend.function(node.op)
                     values = [registers[self._register[id(child)]] for child in node.inputs]
                     out = {"out": self.backend.empty(node.shape, node.dtype)} if takes_out else {}
@@ -269,11 +249,13 @@ class Program:
         return registers
 
     def _results(self, registers: list[Any], state: State | None) -> list[Any]:
-        inputs = {id(node) for node in (*self.inputs, *(old for old, _ in self.state))}
+        given = {id(node) for node in (*self.inputs, *(old for old, _ in self.state))}
         outputs = []
         for node in self.outputs:
-            array = registers[self._register[id(node)]]
-            shared = node.op.view or id(node) in inputs or node._value is not None
+            index = self._register[id(node)]
+            array = registers[index]
+            shared = node.op.view or id(node) in given or index in self._constants
+            given.add(id(node))
             outputs.append(self.backend.xp.asarray(array, copy=True) if shared else array)
         if state is not None:
             state.replace(
@@ -294,6 +276,41 @@ class Program:
     def _allocate_state(self, name: str) -> Any:
         spec = next(old.spec for old, _ in self.state if old.name == name)
         return self.backend.empty(*spec)
+
+
+class _Lifetimes:
+    """Who owns the memory of each value, who shares it, and when it is last read.
+
+    All by the id of a node: ``owner`` of each, ``members`` and ``last_use`` of each owner.
+    """
+
+    def __init__(
+        self, order: Sequence[Tensor], computed: Sequence[Tensor], results: Sequence[Tensor]
+    ) -> None:
+        self.owner: dict[int, int] = {}
+        self.members: dict[int, list[int]] = {}
+        for node in order:
+            shares = node.op.view and node.inputs and node._value is None
+            owner = self.owner[id(node.inputs[0])] if shares else id(node)
+            self.owner[id(node)] = owner
+            self.members.setdefault(owner, []).append(id(node))
+        self.last_use = dict.fromkeys(self.members, -1)
+        for position, node in enumerate(computed):
+            for child in node.inputs:
+                self.last_use[self.owner[id(child)]] = position
+        for node in results:
+            self.last_use[self.owner[id(node)]] = _FOREVER
+
+    def dying(self, node: Tensor, position: int) -> list[int]:
+        """Return the owners of memory that ``node`` is the last to read."""
+        owners = dict.fromkeys(self.owner[id(child)] for child in node.inputs)
+        return [owner for owner in owners if self.last_use[owner] == position]
+
+    def alone(self, node: Tensor) -> list[int]:
+        """Return the inputs of ``node`` that own memory which no other input shares."""
+        children = [id(child) for child in _unique(node.inputs)]
+        owners = [self.owner[child] for child in children]
+        return [child for child in children if owners.count(child) == 1]
 
 
 class _BufferPool:
