@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -12,9 +11,9 @@ from typing import Annotated, Any, ClassVar
 from annotated_types import Ge
 
 from minidl import registry
-from minidl.component import C, Component, component, make
+from minidl.component import C, Component, component, config_fields, make
 from minidl.errors import ConfigError, DtypeError, GraphError, ShapeError
-from minidl.graph import Spec, Tensor, placeholder
+from minidl.graph import Sample, Spec, Tensor, placeholder
 from minidl.graph.op import as_tensor
 from minidl.initializers import Initializer
 
@@ -101,6 +100,8 @@ class Layer(Component):
 
     Attributes
     ----------
+    samples : tuple of Sample
+        Class attribute: inputs and fields to check it with, ``sample((2, 3), units=4)``.
     name : str
         Its name in the model; default its type and place, ``"linear_0"``.
     inputs : list of str, optional
@@ -110,6 +111,7 @@ class Layer(Component):
     """
 
     kind: ClassVar[str] = "layer"
+    samples: ClassVar[tuple[Sample, ...]] = ()
 
     name: str = field(default="", kw_only=True)
     inputs: list[str] | None = field(default=None, kw_only=True)
@@ -141,8 +143,14 @@ class Layer(Component):
         path = f"{self.path}.{name}" if self.path else name
         if any(held.name == name for held in self._parameters):
             raise ConfigError(f"{self.label}: parameter '{name}' is declared twice")
-        made = make("initializer", init)
         spec = Spec(tuple(shape), dtype)
+        try:
+            made = make("initializer", init)
+            made.check_shape(spec.shape)
+        except ShapeError as error:
+            raise ShapeError(f"parameter '{name}': {error}") from None
+        except ValueError as error:
+            raise ConfigError(f"{self.label}: parameter '{name}': {error}") from None
         self._parameters.append(Parameter(name, path, spec, made, trainable, symbol or name))
 
     def buffer(
@@ -183,7 +191,9 @@ class Layer(Component):
         self._children: dict[str, Layer] = {}
         self.input_specs = inputs
         try:
+            self._check_count(self.build, len(inputs))
             self.build(*inputs)
+            self._check_count(self.forward, len(inputs))
             values = {p.path: placeholder(p.path, *p.spec) for p in self.all_parameters()}
             arguments = [placeholder(f"input{i}", *spec) for i, spec in enumerate(inputs)]
             self.output_spec = self(*arguments, context=Context(values)).spec
@@ -191,7 +201,8 @@ class Layer(Component):
             if getattr(error, "located", False):
                 raise
             shapes = ", ".join(str(spec) for spec in inputs)
-            located = type(error)(f"{self.label}: {error} (its input is {shapes})")
+            verb = "input is" if len(inputs) == 1 else "inputs are"
+            located = type(error)(f"{self.label}: {error} (its {verb} {shapes})")
             located.located = True  # type: ignore[union-attr]
             raise located from None
         return self.output_spec
@@ -240,14 +251,51 @@ class Layer(Component):
                 return held
         raise GraphError(f"{self.label} has no parameter '{name}'")
 
+    def new_context(self, values: Mapping[str, Tensor], **options: Any) -> Context:
+        """Return a :class:`Context` to call this layer with; ``options`` are its other fields."""
+        return Context(values, **options)
+
     def copy(self, **changes: Any) -> Layer:
-        """Return a layer of the same fields, not set up, with some changed."""
-        return dataclasses.replace(self, **changes)
+        """Return a layer of the same fields, not set up, with some changed.
+
+        Layers in its fields are copied too, so that the two share no parameters.
+        """
+        fields = {f.name: _copied(getattr(self, f.name)) for f in config_fields(type(self))}
+        return type(self)(**{**fields, **changes})
+
+    def _check_count(self, method: Callable[..., Any], given: int) -> None:
+        """Raise ConfigError unless ``method`` takes as many inputs as there are."""
+        known = {"context", *(p.name for p in self._parameters)}
+        declared = [p for p in inspect.signature(method).parameters.values() if p.name not in known]
+        inputs = [p for p in declared if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        least = sum(p.default is p.empty for p in inputs)
+        if any(p.kind is p.VAR_POSITIONAL for p in declared):
+            fits, wanted = given >= least, f"{least} or more"
+        else:
+            fits = least <= given <= len(inputs)
+            wanted = str(least) if least == len(inputs) else f"{least} to {len(inputs)}"
+        if not fits:
+            noun = "input" if wanted == "1" else "inputs"
+            verb = "is" if given == 1 else "are"
+            names = f" ({', '.join(self.inputs)})" if self.inputs else ""
+            raise ConfigError(
+                f"{self.label}: it takes {wanted} {noun}, but {given} {verb} given{names}"
+            )
 
 
 def layer(name: str) -> Callable[[C], C]:
     """Declare a layer: decorate a subclass of :class:`Layer`, register it under ``name``."""
     return component("layer", name)
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Layer):
+        return value.copy()
+    if isinstance(value, list | tuple):
+        return type(value)(_copied(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    return value
 
 
 def _takes_context(cls: type[Layer]) -> bool:

@@ -1,12 +1,15 @@
-"""What a loss is."""
+"""What a loss is, and the checks that losses and metrics share."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import ClassVar, Literal
 
 from minidl.component import C, Component, component
+from minidl.errors import DtypeError, ShapeError
 from minidl.graph import Tensor
+from minidl.graph.spec import is_float
 
 
 class Loss(Component):
@@ -25,7 +28,13 @@ class Loss(Component):
     metrics: ClassVar[tuple[str, ...]] = ()
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Return the scalar loss of a batch: the mean over its samples, unless said otherwise."""
+        """Return the scalar loss of a batch: the mean over its samples, unless said otherwise.
+
+        Raises
+        ------
+        ShapeError, DtypeError
+            If prediction and target do not fit together; nothing is broadcast in silence.
+        """
         raise NotImplementedError
 
     def output(self, prediction: Tensor) -> Tensor:
@@ -36,3 +45,42 @@ class Loss(Component):
 def loss(name: str) -> Callable[[C], C]:
     """Declare a loss and register it under ``name``."""
     return component("loss", name)
+
+
+def check_values(part: Component, prediction: Tensor, target: Tensor) -> Tensor:
+    """Return ``target`` in the dtype of ``prediction``, if they have one shape.
+
+    Raises
+    ------
+    ShapeError, DtypeError
+        Naming ``part`` and both, with advice on how to end the model.
+    """
+    check_prediction(part, prediction)
+    if prediction.shape != target.shape:
+        raise ShapeError(
+            f"{label_of(part)}: predictions of shape {prediction.shape} do not fit targets of "
+            f"shape {target.shape}, which must be the same; "
+            f"{_advice(prediction.shape, target.shape)}"
+        )
+    return target if target.dtype == prediction.dtype else target.astype(prediction.dtype)
+
+
+def check_prediction(part: Component, prediction: Tensor) -> None:
+    """Raise DtypeError, naming ``part``, unless ``prediction`` is of a float dtype."""
+    if not is_float(prediction.dtype):
+        raise DtypeError(f"{label_of(part)}: predictions must be floats, not {prediction.dtype}")
+
+
+def label_of(part: Component) -> str:
+    """Return a part as it is called in messages: ``"loss 'mse'"``."""
+    return f"{part.kind} '{part.type_name}'"
+
+
+def _advice(prediction: tuple[int, ...], target: tuple[int, ...]) -> str:
+    """Say what the end of a model must be for its predictions to fit the targets."""
+    if prediction[:1] != target[:1]:
+        return "they have different numbers of samples"
+    wanted, given = math.prod(target[1:]), math.prod(prediction[1:])
+    if wanted == given:
+        return f"end the model with {{ type = 'reshape', shape = {list(target[1:])} }}"
+    return f"the model gives {given} values a sample where the data has {wanted}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from minidl.component import C, Component, component
 from minidl.graph import Tensor
@@ -25,15 +25,24 @@ class Metric(Component):
         """Return, in graph values, what must be known of a batch: scalars or small arrays.
 
         ``prediction`` is the network's raw output. They run inside the traced program.
+
+        Raises
+        ------
+        ShapeError, DtypeError
+            If prediction and target do not fit together.
         """
         raise NotImplementedError
 
-    def merge(self, total: Sequence[float], batch: Sequence[float]) -> Sequence[float]:
-        """Join the statistics of what was seen with those of one more batch; default the sum."""
+    def merge(self, total: Sequence[Any], batch: Sequence[Any]) -> Sequence[Any]:
+        """Join the statistics of what was seen with those of one more batch; default the sum.
+
+        Both hold one float64 array of the host for each value that :meth:`statistics` returns,
+        0-d for a scalar.
+        """
         return [a + b for a, b in zip(total, batch, strict=True)]
 
-    def result(self, total: Sequence[float]) -> float:
-        """Return the metric from the statistics of all batches."""
+    def result(self, total: Sequence[Any]) -> float:
+        """Return the metric from the statistics of all batches, joined."""
         raise NotImplementedError
 
 

@@ -1,0 +1,52 @@
+"""Layers that look up rows by index."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from functools import partial
+from typing import Annotated
+
+from annotated_types import Ge
+
+from minidl.component import make
+from minidl.errors import DtypeError
+from minidl.graph import Spec, Tensor
+from minidl.graph.spec import INTEGERS
+from minidl.initializers import Initializer
+from minidl.layers.base import Layer, layer
+
+
+@layer("embedding")
+class Embedding(Layer):
+    """A learned vector for each index.
+
+    z = W[x];    ∂L/∂W[i] = Σ ∂L/∂z over the places where x = i
+
+    Input: integers in [0, num_embeddings), shape (batch, ...). Output: float, shape
+    (batch, ..., embedding_dim). Parameter: ``weight`` W of shape (num_embeddings, embedding_dim).
+
+    Attributes
+    ----------
+    num_embeddings : int
+        How many different indices there are.
+    embedding_dim : int
+        Length of each vector.
+    init : Initializer
+        First values of the vectors; default normal with mean 0 and standard deviation 1, as in
+        PyTorch.
+    """
+
+    num_embeddings: Annotated[int, Ge(1)]
+    embedding_dim: Annotated[int, Ge(1)]
+    init: Initializer = field(
+        default_factory=partial(make, "initializer", {"type": "normal", "mean": 0.0, "std": 1.0})
+    )
+
+    def build(self, x: Spec) -> None:
+        if x.dtype not in INTEGERS:
+            raise DtypeError(f"it takes integer indices, not {x.dtype}")
+        shape = (self.num_embeddings, self.embedding_dim)
+        self.parameter("weight", shape, self.init, symbol="W")
+
+    def forward(self, x: Tensor, weight: Tensor) -> Tensor:
+        return weight[x]

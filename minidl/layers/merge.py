@@ -1,0 +1,62 @@
+"""Layers that join the outputs of several others, named by ``inputs``."""
+
+from __future__ import annotations
+
+import functools
+import operator
+
+from minidl import ops
+from minidl.errors import ShapeError
+from minidl.graph import Spec, Tensor
+from minidl.graph.spec import normalize_axis
+from minidl.layers.base import Layer, layer
+
+
+@layer("add")
+class Add(Layer):
+    """z = x_1 + x_2 + …, of one shape each: how a residual connection ends."""
+
+    def build(self, first: Spec, second: Spec, *others: Spec) -> None:
+        check_same_shapes((first, second, *others))
+
+    def forward(self, *xs: Tensor) -> Tensor:
+        return functools.reduce(operator.add, xs)
+
+
+@layer("concat")
+class Concat(Layer):
+    """The inputs one behind the other along an axis; their other axes must agree.
+
+    Attributes
+    ----------
+    axis : int
+        Default 1: features of vectors, channels of images in NCHW. Not 0, the batch.
+    """
+
+    axis: int = 1
+
+    def build(self, first: Spec, second: Spec, *others: Spec) -> None:
+        axis = normalize_axis(self.axis, first.ndim)
+        if axis == 0:
+            raise ShapeError(f"axis {self.axis} is the batch; join samples along another axis")
+        check_same_shapes((first, second, *others), but=axis)
+
+    def forward(self, *xs: Tensor) -> Tensor:
+        return ops.concat(xs, axis=self.axis)
+
+
+def check_same_shapes(specs: tuple[Spec, ...], but: int | None = None) -> None:
+    """Raise ShapeError, naming two shapes and an axis, unless shapes agree on all axes ``but``."""
+    first = specs[0].shape
+    for number, (shape, _) in enumerate(specs[1:], start=2):
+        if len(shape) != len(first):
+            raise ShapeError(
+                f"input 1 of shape {first} has {len(first)} axes and input {number} of shape "
+                f"{shape} has {len(shape)}"
+            )
+        for axis, (m, n) in enumerate(zip(first, shape, strict=True)):
+            if m != n and axis != but:
+                raise ShapeError(
+                    f"input 1 of shape {first} and input {number} of shape {shape} differ on "
+                    f"axis {axis}: {m} and {n}"
+                )

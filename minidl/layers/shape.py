@@ -1,0 +1,74 @@
+"""Layers that arrange the elements of each sample otherwise; the batch axis stays in front."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+from annotated_types import Ge
+
+from minidl.errors import ShapeError
+from minidl.graph import Spec, Tensor
+from minidl.graph.spec import normalize_axis
+from minidl.layers.base import Layer, layer
+
+
+@layer("flatten")
+class Flatten(Layer):
+    """Join all axes from one on into one: (batch, 1, 28, 28) becomes (batch, 784).
+
+    Attributes
+    ----------
+    start_axis : int
+        The first axis that is joined; those before it stay.
+    """
+
+    start_axis: Annotated[int, Ge(1)] = 1
+
+    def build(self, x: Spec) -> None:
+        normalize_axis(self.start_axis, x.ndim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        kept, joined = x.shape[: self.start_axis], x.shape[self.start_axis :]
+        return x.reshape(*kept, math.prod(joined))
+
+
+@layer("reshape")
+class Reshape(Layer):
+    """The elements of each sample, in row-major order, in another shape.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Shape of a sample, without the batch axis; one length may be -1. An empty one makes each
+        sample a single number.
+    """
+
+    shape: tuple[int, ...]
+
+    def check_fields(self) -> None:
+        if self.shape.count(-1) > 1:
+            raise ValueError(f"shape: one length may be -1, not several, got {list(self.shape)}")
+        wrong = [length for length in self.shape if length < -1]
+        if wrong:
+            raise ValueError(f"shape: a length is at least 0, or -1, got {wrong[0]}")
+
+    def build(self, x: Spec) -> None:
+        _resolve(self.shape, x.shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(x.shape[0], *_resolve(self.shape, x.shape))
+
+
+def _resolve(wanted: tuple[int, ...], batch: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of a sample, with -1 replaced, that ``batch`` is brought to."""
+    if not batch:
+        raise ShapeError("it takes a batch, of shape (batch, ...), not a single number")
+    size = math.prod(batch[1:])
+    known = math.prod(length for length in wanted if length != -1)
+    free = -1 in wanted
+    if (known == 0 or size % known) if free else known != size:
+        raise ShapeError(
+            f"a sample of shape {batch[1:]} has {size} elements and cannot become {wanted}"
+        )
+    return tuple(size // known if length == -1 else length for length in wanted)

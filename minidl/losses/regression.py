@@ -1,0 +1,65 @@
+"""Losses for values: prediction and target have one shape, (batch, ...)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from annotated_types import Gt
+
+from minidl import ops
+from minidl.graph import Tensor
+from minidl.losses.base import Loss, check_values, loss
+
+
+@loss("squared_error")
+class SquaredError(Loss):
+    """Half the sum of squares: L = ½ Σ (h_i − y_i)².    ∂L/∂h = h − y
+
+    The one loss here that is a sum over samples, not a mean.
+    """
+
+    metrics = ("mae",)
+
+    def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return ops.squared_error(prediction, check_values(self, prediction, target))
+
+
+@loss("mse")
+class MeanSquaredError(Loss):
+    """Mean of squares over samples and outputs: L = Σ (h_i − y_i)² / n."""
+
+    metrics = ("mae", "r2")
+
+    def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return ops.mse(prediction, check_values(self, prediction, target))
+
+
+@loss("mae")
+class MeanAbsoluteError(Loss):
+    """Mean of distances over samples and outputs: L = Σ |h_i − y_i| / n."""
+
+    metrics = ("mae", "r2")
+
+    def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return ops.mae(prediction, check_values(self, prediction, target))
+
+
+@loss("huber")
+class Huber(Loss):
+    """Quadratic near 0 and linear beyond δ, so that outliers pull less; a mean.
+
+    With d = h_i − y_i: ½ d² where |d| ≤ δ, else δ (|d| − ½ δ). Huber, "Robust estimation of a
+    location parameter", 1964.
+
+    Attributes
+    ----------
+    delta : float
+        δ, above 0.
+    """
+
+    metrics = ("mae", "r2")
+
+    delta: Annotated[float, Gt(0)] = 1.0
+
+    def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return ops.huber(prediction, check_values(self, prediction, target), delta=self.delta)
