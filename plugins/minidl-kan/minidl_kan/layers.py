@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import minidl as md
 from annotated_types import Ge
 
-import minidl as md
 from minidl_kan.ops import bspline_basis
 
 
@@ -20,10 +20,14 @@ class KAN(md.Layer):
     by ``degree`` knots on each side; b is the base activation, which alone answers to inputs
     outside the knots. The spline's own factor w_s of the paper is part of C here.
 
-    Parameters
+    Input: float, shape (batch, ..., in). Output: shape (batch, ..., units).
+    Parameters: ``base_weight`` W of shape (units, in), ``spline_weight`` C of shape
+    (units, in, grid_size + degree).
+
+    Attributes
     ----------
     units : int
-        Number of outputs.
+        Length of the last axis of the output.
     grid_size : int
         Intervals of the grid.
     degree : int
@@ -34,11 +38,6 @@ class KAN(md.Layer):
         The base activation; silu(x) = x σ(x).
     spline_scale : float
         Standard deviation of the first C; W begins as ``glorot_uniform``.
-
-    Shapes
-    ------
-    input (..., in), output (..., units); ``base_weight`` W is (units, in), ``spline_weight`` C is
-    (units, in, grid_size + degree).
 
     Notes
     -----

@@ -1,0 +1,191 @@
+"""The pages of the reference, written from the code each time the manual is built.
+
+Receives the op table, the components, the public names and the command line; returns Markdown
+files under ``docs/reference``. What is said of a gradient is traced from the rule that runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from docstrings import first_line, to_markdown
+
+import minidl as md
+import minidl.testing
+from minidl import registry
+from minidl.cli.main import cli
+from minidl.component import Component, config_fields
+from minidl.graph import Op
+
+COMPONENTS = {
+    "layer": "Layers",
+    "loss": "Losses",
+    "metric": "Metrics",
+    "optimizer": "Optimisers",
+    "schedule": "Schedules",
+    "initializer": "Initialisers",
+    "dataset": "Datasets",
+}
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Have the pages written before Sphinx looks for its sources."""
+    app.connect("builder-inited", lambda app: write(Path(app.srcdir) / "reference"))
+    return {"parallel_read_safe": True}
+
+
+def write(folder: Path) -> None:
+    """Write every page that differs from what is there, and remove those that are no more."""
+    pages = dict(all_pages())
+    folder.mkdir(exist_ok=True)
+    for stale in {path.name for path in folder.glob("*.md")} - pages.keys():
+        (folder / stale).unlink()
+    for name, text in pages.items():
+        path = folder / name
+        if not path.exists() or path.read_text("utf-8") != text:
+            path.write_text(text, "utf-8")
+
+
+def all_pages() -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each page."""
+    sections = {"The op table": dict(op_pages()), "Parts of a config": dict(component_pages())}
+    sections["Python and the command line"] = {
+        "python.md": python_page(),
+        "commands.md": commands_page(),
+    }
+    yield "index.md", index_page(sections)
+    for pages in sections.values():
+        yield from pages.items()
+
+
+def index_page(sections: dict[str, dict[str, str]]) -> str:
+    """Return the page that lists the others."""
+    out = ["# Reference\n\nWritten from the code when the manual is built."]
+    for title, pages in sections.items():
+        names = "\n".join(name.removesuffix(".md") for name in pages)
+        out.append(f"```{{toctree}}\n:caption: {title}\n:maxdepth: 1\n\n{names}\n```")
+    return joined(out)
+
+
+def op_pages() -> Iterator[tuple[str, str]]:
+    """Yield a page for each family of ops: each module of the table."""
+    families: dict[str, list[Op]] = {}
+    for entry in own("op"):
+        families.setdefault(entry.value.declared_in[0], []).append(entry.value)
+    for module, ops in sorted(families.items()):
+        family = module.rpartition(".")[2]
+        docstring = inspect.getdoc(importlib.import_module(module))
+        head = [f"# Ops: {family}", first_line(docstring)]
+        yield f"ops-{family}.md", joined([*head, *(op_entry(op) for op in ops)])
+
+
+def op_entry(op: Op) -> str:
+    """Return what the table says of one op."""
+    out = [f"## {op.name}", block("text", f"{op.name}{op.signature}"), to_markdown(op.doc)]
+    if op.elementwise:
+        out.append("Element by element; inputs broadcast against each other.")
+    if not op.differentiable:
+        out.append(f"**No gradient**: {op.no_gradient}.")
+    if op.kink:
+        out.append(f"**Kink**: {op.kink}.")
+    return joined(out)
+
+
+def component_pages() -> Iterator[tuple[str, str]]:
+    """Yield a page for each kind of component."""
+    for kind, title in COMPONENTS.items():
+        entries = [component_entry(entry.name, entry.value) for entry in own(kind)]
+        yield f"{kind}.md", joined([f"# {title}", *entries])
+
+
+def component_entry(name: str, cls: type[Component]) -> str:
+    """Return the docstring of one component and its fields with types and defaults."""
+    rows = [
+        f"| `{f.name}` | `{str(f.type).replace('|', 'or')}` | {default(f)} |"
+        for f in config_fields(cls)
+        if not f.kw_only
+    ]
+    table = ["| field | type | default |", "| --- | --- | --- |", *rows]
+    out = [f"## {name}", to_markdown(inspect.getdoc(cls) or "")]
+    return joined([*out, "\n".join(table)] if rows else [*out, "It has no fields of its own."])
+
+
+def default(f: dataclasses.Field[Any]) -> str:
+    """Return the default of a field as Markdown; "required" if it has none."""
+    if f.default_factory is not dataclasses.MISSING:
+        return f"`{f.default_factory()!r}`"
+    return "required" if f.default is dataclasses.MISSING else f"`{f.default!r}`"
+
+
+def python_page() -> str:
+    """Return the page of the public names."""
+    out = ["# Python", "The names of `minidl`, and those of `minidl.testing`."]
+    out += [
+        name_entry(f"md.{n}", getattr(md, n)) for n in md.__all__ if n not in ("__version__", "ops")
+    ]
+    testing = minidl.testing
+    out += [name_entry(f"minidl.testing.{n}", getattr(testing, n)) for n in testing.__all__]
+    return joined(out)
+
+
+def name_entry(name: str, value: Any) -> str:
+    """Return the signature and docstring of a public name, and of its methods if it is a class."""
+    out = [f"## `{name}`"]
+    if not inspect.isclass(value) or not issubclass(value, Exception):
+        out.append(block("python", f"{name}{signature(value)}"))
+    out.append(to_markdown(inspect.getdoc(value) or ""))
+    if inspect.isclass(value):
+        for method, function in vars(value).items():
+            if inspect.isfunction(function) and not method.startswith("_"):
+                out.append(block("python", f".{method}{signature(function)}"))
+                out.append(to_markdown(inspect.getdoc(function) or ""))
+    return joined(out)
+
+
+def signature(value: Any) -> str:
+    """Return a signature without the quotes that postponed annotations leave behind."""
+    return str(inspect.signature(value)).replace("'", "")
+
+
+def commands_page() -> str:
+    """Return the help of every command."""
+    context = click.Context(cli, info_name="minidl", max_content_width=88)
+    return joined(["# Commands", *command_entries(cli, context)])
+
+
+def command_entries(command: click.Command, context: click.Context) -> Iterator[str]:
+    """Yield the help of a command and of those below it."""
+    yield joined([f"## {context.command_path}", block("text", command.get_help(context))])
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from command_entries(
+                inner, click.Context(inner, context, info_name=name, max_content_width=88)
+            )
+
+
+def own(kind: str) -> Iterable[registry.Entry]:
+    """Return minidl's own entries of a kind, not those of plugins that happen to be installed."""
+    return [entry for entry in registry.entries(kind) if entry.source == "minidl"]
+
+
+def block(language: str, text: str) -> str:
+    """Return a fenced code block."""
+    return f"```{language}\n{text}\n```"
+
+
+def joined(parts: Iterable[str]) -> str:
+    """Return parts with a blank line between them."""
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
