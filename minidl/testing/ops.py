@@ -12,7 +12,7 @@ import numpy as np
 from minidl import registry
 from minidl.backends import Backend, backend, current_backend
 from minidl.errors import CheckError
-from minidl.graph import Op, Program, Sample, Spec, Tensor
+from minidl.graph import Draw, Op, Program, Sample, Spec, Tensor
 from minidl.graph.spec import check_dtype
 from minidl.testing.draws import draw
 from minidl.testing.gradients import (
@@ -103,7 +103,7 @@ def check_op(
     differentiated = False
     for number, each in enumerate(given, 1):
         rng = np.random.default_rng([seed, number])
-        call = _Call.of(declared, each, f"sample {number} of {len(given)}", rng)
+        call = Call.of(declared, each, f"sample {number} of {len(given)}", rng)
         checks += _forward_checks(call, others)
         traced = call.traced(rng)
         if not declared.differentiable or not traced.variables or not traced.smooth:
@@ -125,7 +125,7 @@ def check_op(
 
 
 @dataclass
-class _Call:
+class Call:
     """An op applied to drawn inputs: arrays, and Python numbers that stay as they are."""
 
     op: Op
@@ -136,9 +136,11 @@ class _Call:
     attributes: dict[str, Any]
 
     @classmethod
-    def of(cls, op: Op, sample: Sample, which: str, rng: np.random.Generator) -> _Call:
-        arrays, names, slots, shown = [], [], [], []
-        for position, given in enumerate(sample.inputs):
+    def of(cls, op: Op, sample: Sample, which: str, rng: np.random.Generator) -> Call:
+        arrays, names, slots = [], [], []
+        tensors, rest = _split_positions(op, sample)
+        shown = []
+        for position, given in enumerate(tensors):
             if isinstance(given, bool | int | float):
                 slots.append(given)
                 shown.append(repr(given))
@@ -148,7 +150,9 @@ class _Call:
             names.append(_input_name(op, position))
             slots.append(_HOLE)
             shown.append(str(Spec(array.shape, check_dtype(array.dtype))))
+        shown += [repr(value) for value in rest]
         shown += [f"{key}={value!r}" for key, value in sample.attributes.items()]
+        slots += rest
         case = f"op '{op.name}', {which}, {op.name}({listed(shown)})"
         return cls(op, case, arrays, names, slots, sample.attributes)
 
@@ -169,7 +173,20 @@ class _Call:
 _HOLE = object()
 
 
-def _forward_checks(call: _Call, others: Sequence[str]) -> Iterator[Check]:
+def _split_positions(op: Op, sample: Sample) -> tuple[list[Any], list[Any]]:
+    """Return the inputs of a sample, and attributes that it gives by position behind them."""
+    count = len(sample.inputs) if op.variadic else len(op.tensors)
+    # sample() takes every tuple for a shape to draw; behind the inputs it is meant as it stands.
+    rest = [each.shape if isinstance(each, Draw) else each for each in sample.inputs[count:]]
+    return list(sample.inputs[:count]), rest
+
+
+def sample_call(op: Op, sample: Sample, seed: int = 0) -> Call:
+    """Return one sample of an op with its inputs drawn."""
+    return Call.of(op, sample, "a sample", np.random.default_rng(seed))
+
+
+def _forward_checks(call: Call, others: Sequence[str]) -> Iterator[Check]:
     """Check values in the sample's own precision, and in float32 where that is another."""
     yield from _value_checks(call, call.arrays, others)
     single = [in_single(array) for array in call.arrays]
@@ -178,7 +195,7 @@ def _forward_checks(call: _Call, others: Sequence[str]) -> Iterator[Check]:
 
 
 def _value_checks(
-    call: _Call, arrays: Sequence[np.ndarray], others: Sequence[str]
+    call: Call, arrays: Sequence[np.ndarray], others: Sequence[str]
 ) -> Iterator[Check]:
     traced = call.traced(np.random.default_rng(0), arrays)
     here = current_backend()
@@ -212,7 +229,7 @@ def _composed_spec(traced: Traced, where: Backend) -> Check:
     return Check(traced.case, "shape and dtype")
 
 
-def _check_attributes(call: _Call, node: Tensor) -> None:
+def _check_attributes(call: Call, node: Tensor) -> None:
     for key, value in node.attributes.items():
         try:
             hash(value)
@@ -237,7 +254,7 @@ def _promoted(traced: Traced, node: Tensor) -> list[np.ndarray]:
     return [where.to_numpy(a) for a in program([where.from_numpy(a) for a in traced.arrays])]
 
 
-def _pure(call: _Call, node: Tensor, where: Backend, inputs: Sequence[np.ndarray]) -> np.ndarray:
+def _pure(call: Call, node: Tensor, where: Backend, inputs: Sequence[np.ndarray]) -> np.ndarray:
     """Run the op's own forward rule on a backend; check its spec and that inputs stay whole."""
     arrays = [where.from_numpy(array.copy()) for array in inputs]
     try:
@@ -255,7 +272,7 @@ def _pure(call: _Call, node: Tensor, where: Backend, inputs: Sequence[np.ndarray
     return where.to_numpy(result)
 
 
-def _check_sharing(call: _Call, position: int, result: Any, array: Any) -> None:
+def _check_sharing(call: Call, position: int, result: Any, array: Any) -> None:
     if not (isinstance(result, np.ndarray) and isinstance(array, np.ndarray)):
         return
     if np.shares_memory(result, array) and not (call.op.view and position == 0):
@@ -267,7 +284,7 @@ def _check_sharing(call: _Call, position: int, result: Any, array: Any) -> None:
 
 
 def _check_kernel(
-    call: _Call,
+    call: Call,
     node: Tensor,
     where: Backend,
     inputs: Sequence[np.ndarray],
@@ -315,7 +332,7 @@ def _check_kernel(
 
 
 def _check_scalar(
-    call: _Call, node: Tensor, inputs: Sequence[np.ndarray], reference: np.ndarray
+    call: Call, node: Tensor, inputs: Sequence[np.ndarray], reference: np.ndarray
 ) -> Check:
     """Hold the scalar expression, computed by NumPy in double precision, to the pure rule."""
     given = dict(zip(call.op.tensors, (in_double(array) for array in inputs), strict=True))
