@@ -61,12 +61,10 @@ def _definitions(body: str) -> str:
 
 def _items(body: str) -> Iterator[tuple[str, str]]:
     """Yield each ``name : type`` with the text indented below it."""
-    for found in re.finditer(
-        r"^(\S.*)\n?((?:(?:[ ]+.*)?\n?(?!\S))*)", body.strip("\n"), re.MULTILINE
-    ):
-        name, colon, kind = found[1].partition(" : ")
-        term = f"`{name}`" + (f" ({prose(kind)})" if colon else "")
-        yield term, _flush(found[2]).strip()
+    for item in re.split(r"\n(?=\S)", body.strip("\n")):
+        head, _, text = item.partition("\n")
+        name, colon, kind = head.partition(" : ")
+        yield f"`{name}`" + (f" ({prose(kind)})" if colon else ""), _flush(text).strip()
 
 
 def _flush(text: str) -> str:
