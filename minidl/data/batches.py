@@ -64,8 +64,10 @@ def split_rows(
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
-def hold_out(part: Part, fraction: float, seed: int) -> tuple[Part, Part]:
-    """Divide ``part`` into what remains for training and a validation part.
+def hold_out(
+    part: Part, fraction: float, seed: int, purpose: int = VALIDATION
+) -> tuple[Part, Part]:
+    """Divide ``part`` into what remains for training and a part that is held out.
 
     Which samples are held out is a function of ``seed``; class indices keep the share of every
     class. No sample is copied: both share the arrays of ``part``.
@@ -77,7 +79,7 @@ def hold_out(part: Part, fraction: float, seed: int) -> tuple[Part, Part]:
     """
     rows = np.arange(len(part.inputs)) if part.rows is None else part.rows
     classes = part.targets[rows] if _is_class_index(part.targets) else None
-    rest, held = split_rows(len(part), fraction, seed, classes=classes)
+    rest, held = split_rows(len(part), fraction, seed, classes=classes, purpose=purpose)
     return Part(part.inputs, part.targets, rows[rest]), Part(part.inputs, part.targets, rows[held])
 
 

@@ -114,4 +114,4 @@ def deflated_bound(compressed: int) -> int:
 
 def byte_view(array: np.ndarray) -> memoryview:
     """Return the memory of a contiguous array as bytes to be written to."""
-    return memoryview(array.reshape(-1).view(np.uint8))
+    return array.reshape(-1).view(np.uint8).data

@@ -60,7 +60,7 @@ def read_idx(path: Path, axes: int) -> np.ndarray:
     return array
 
 
-def is_idx(head: bytes) -> bool:
+def is_idx(head: bytes | bytearray) -> bool:
     """Whether a file that begins with ``head`` is an IDX file of unsigned bytes."""
     return head[:3] == bytes((0, 0, _UNSIGNED_BYTE))
 
