@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from minidl import ops
-from minidl.graph import Tensor
+from minidl.graph import Draw, Tensor, sample
 from minidl.layers.base import Layer, layer
 
 
 @layer("identity")
 class Identity(Layer):
     """z = x.    A place-holder, for example the short way round a block."""
+
+    samples = (sample((3, 4)),)
 
     def forward(self, x: Tensor) -> Tensor:
         return x
@@ -19,6 +21,8 @@ class Identity(Layer):
 class ReLU(Layer):
     """z = max(x, 0), with slope 0 at 0."""
 
+    samples = (sample(Draw((3, 4), kinks=(0.0,))),)
+
     def forward(self, x: Tensor) -> Tensor:
         return ops.relu(x)
 
@@ -27,6 +31,8 @@ class ReLU(Layer):
 class Sigmoid(Layer):
     """z = 1 / (1 + e^−x), the logistic function σ.    ∂L/∂x = ∂L/∂z * z * (1 − z)"""
 
+    samples = (sample((3, 4)),)
+
     def forward(self, x: Tensor) -> Tensor:
         return ops.sigmoid(x)
 
@@ -34,6 +40,8 @@ class Sigmoid(Layer):
 @layer("tanh")
 class Tanh(Layer):
     """z = tanh(x).    ∂L/∂x = ∂L/∂z * (1 − z²)"""
+
+    samples = (sample((3, 4)),)
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.tanh(x)
@@ -51,6 +59,8 @@ class Softmax(Layer):
         The axis whose elements sum to 1.
     """
 
+    samples = (sample((3, 4)), sample((2, 3, 4), axis=1))
+
     axis: int = -1
 
     def forward(self, x: Tensor) -> Tensor:
@@ -66,6 +76,8 @@ class LogSoftmax(Layer):
     axis : int
         The axis over which probabilities sum to 1.
     """
+
+    samples = (sample((3, 4)), sample((2, 3, 4), axis=1))
 
     axis: int = -1
 

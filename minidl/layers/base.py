@@ -89,7 +89,8 @@ class Layer(Component):
             start: float = 1.0                                    # a field: its config
 
             def build(self, x):                                   # x: Spec
-                self.parameter("factor", x.shape[-1:], init={"type": "constant", "value": self.start})
+                start = {"type": "constant", "value": self.start}
+                self.parameter("factor", x.shape[-1:], start)
 
             def forward(self, x, factor):                         # Tensors
                 return x * factor

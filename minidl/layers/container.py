@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 from annotated_types import MinLen
 
 from minidl.errors import ConfigError, suggestion
-from minidl.graph import Spec, Tensor
+from minidl.graph import Spec, Tensor, sample
 from minidl.layers.base import Context, Layer, layer
 
 _NOT_IN_NAMES = ".:/"
@@ -40,6 +40,19 @@ class Sequential(Layer):
     input : str
         What the input of the container is called in ``inputs``.
     """
+
+    samples = (
+        sample((3, 4), layers=[{"type": "linear", "units": 2}, {"type": "tanh"}]),
+        sample((3, 4), layers=[{"type": "linear", "units": 4, "repeat": 2}]),
+        sample(
+            (3, 4),
+            layers=[
+                {"type": "linear", "units": 4, "name": "f"},
+                {"type": "sigmoid"},
+                {"type": "add", "inputs": ["sigmoid_1", "f", "input"]},
+            ],
+        ),
+    )
 
     layers: Annotated[list[Layer], MinLen(1)]
     input: str = "input"

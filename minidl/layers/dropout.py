@@ -7,7 +7,7 @@ from typing import Annotated
 from annotated_types import Ge, Lt
 
 from minidl import ops
-from minidl.graph import Tensor
+from minidl.graph import Tensor, sample
 from minidl.layers.base import Context, Layer, layer
 
 
@@ -26,6 +26,8 @@ class Dropout(Layer):
     p : float
         Probability that an element is dropped, in [0, 1).
     """
+
+    samples = (sample((4, 5), p=0.3),)
 
     p: Annotated[float, Ge(0), Lt(1)] = 0.5
 

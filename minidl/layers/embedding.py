@@ -8,9 +8,10 @@ from typing import Annotated
 
 from annotated_types import Ge
 
+from minidl import ops
 from minidl.component import make
 from minidl.errors import DtypeError
-from minidl.graph import Spec, Tensor
+from minidl.graph import Draw, Spec, Tensor, sample
 from minidl.graph.spec import INTEGERS
 from minidl.initializers import Initializer
 from minidl.layers.base import Layer, layer
@@ -36,6 +37,11 @@ class Embedding(Layer):
         PyTorch.
     """
 
+    samples = (
+        sample(Draw((3, 4), 0, 5, dtype="int64"), num_embeddings=5, embedding_dim=2),
+        sample(Draw((6,), 0, 3, dtype="uint8"), num_embeddings=3, embedding_dim=4),
+    )
+
     num_embeddings: Annotated[int, Ge(1)]
     embedding_dim: Annotated[int, Ge(1)]
     init: Initializer = field(
@@ -49,4 +55,4 @@ class Embedding(Layer):
         self.parameter("weight", shape, self.init, symbol="W")
 
     def forward(self, x: Tensor, weight: Tensor) -> Tensor:
-        return weight[x]
+        return ops.take(weight, x, axis=0)

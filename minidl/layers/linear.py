@@ -11,7 +11,7 @@ from annotated_types import Ge
 
 from minidl.component import make
 from minidl.errors import DtypeError, ShapeError
-from minidl.graph import Spec, Tensor
+from minidl.graph import Spec, Tensor, sample
 from minidl.graph.spec import is_float
 from minidl.initializers import Initializer
 from minidl.layers.base import Layer, layer
@@ -42,6 +42,12 @@ class Linear(Layer):
     bias_init : Initializer
         First values of the bias; default ``zeros``.
     """
+
+    samples = (
+        sample((3, 4), units=2),
+        sample((3, 4), units=2, bias=False),
+        sample((2, 3, 4), units=5),
+    )
 
     units: Annotated[int, Ge(1)]
     bias: bool = True

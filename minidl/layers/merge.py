@@ -7,7 +7,7 @@ import operator
 
 from minidl import ops
 from minidl.errors import ShapeError
-from minidl.graph import Spec, Tensor
+from minidl.graph import Spec, Tensor, sample
 from minidl.graph.spec import normalize_axis
 from minidl.layers.base import Layer, layer
 
@@ -15,6 +15,8 @@ from minidl.layers.base import Layer, layer
 @layer("add")
 class Add(Layer):
     """z = x_1 + x_2 + …, of one shape each: how a residual connection ends."""
+
+    samples = (sample((2, 3), (2, 3)), sample((2, 3, 4), (2, 3, 4), (2, 3, 4)))
 
     def build(self, first: Spec, second: Spec, *others: Spec) -> None:
         check_same_shapes((first, second, *others))
@@ -32,6 +34,8 @@ class Concat(Layer):
     axis : int
         Default 1: features of vectors, channels of images in NCHW. Not 0, the batch.
     """
+
+    samples = (sample((2, 3), (2, 4)), sample((2, 3, 1), (2, 3, 2), (2, 3, 4), axis=-1))
 
     axis: int = 1
 

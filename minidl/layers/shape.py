@@ -8,7 +8,7 @@ from typing import Annotated
 from annotated_types import Ge
 
 from minidl.errors import ShapeError
-from minidl.graph import Spec, Tensor
+from minidl.graph import Spec, Tensor, sample
 from minidl.graph.spec import normalize_axis
 from minidl.layers.base import Layer, layer
 
@@ -22,6 +22,8 @@ class Flatten(Layer):
     start_axis : int
         The first axis that is joined; those before it stay.
     """
+
+    samples = (sample((2, 3, 4)), sample((2, 3, 4, 2), start_axis=2))
 
     start_axis: Annotated[int, Ge(1)] = 1
 
@@ -43,6 +45,8 @@ class Reshape(Layer):
         Shape of a sample, without the batch axis; one length may be -1. An empty one makes each
         sample a single number.
     """
+
+    samples = (sample((2, 6), shape=[3, 2]), sample((2, 3, 4), shape=[2, -1]))
 
     shape: tuple[int, ...]
 
