@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from docstrings import first_line, to_markdown
+from docstrings import first_line, prose, to_markdown
 
 import minidl as md
 import minidl.testing
@@ -23,6 +23,7 @@ from minidl import registry
 from minidl.cli.main import cli
 from minidl.component import Component, config_fields
 from minidl.graph import Op
+from minidl.graph.rules import Explanation, default_sample, explain_op
 
 COMPONENTS = {
     "layer": "Layers",
@@ -88,14 +89,26 @@ def op_pages() -> Iterator[tuple[str, str]]:
 
 def op_entry(op: Op) -> str:
     """Return what the table says of one op."""
-    out = [f"## {op.name}", block("text", f"{op.name}{op.signature}"), to_markdown(op.doc)]
+    out = [f"## {op.name}", block("text", f"{op.name}{signature(op)}"), to_markdown(op.doc)]
     if op.elementwise:
         out.append("Element by element; inputs broadcast against each other.")
+    if op.differentiable and default_sample(op) is not None:
+        out.append(gradient(explain_op(op)))
     if not op.differentiable:
         out.append(f"**No gradient**: {op.no_gradient}.")
     if op.kink:
         out.append(f"**Kink**: {op.kink}.")
     return joined(out)
+
+
+def gradient(traced: Explanation) -> str:
+    """Return the gradient rule as it was traced, as text and as a formula."""
+    if not traced.backward:
+        return "**Gradient**: none flows to its inputs."
+    lines = "\n".join(rule.text() for rule in traced.backward)
+    formulas = " \\\\\n".join(rule.latex().replace(" = ", " &= ", 1) for rule in traced.backward)
+    math = f"$$\n\\begin{{aligned}}\n{formulas}\n\\end{{aligned}}\n$$"
+    return joined([f"**Gradient.** {prose(traced.notes[-1])}", block("text", lines), math])
 
 
 def component_pages() -> Iterator[tuple[str, str]]:
