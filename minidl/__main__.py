@@ -1,4 +1,4 @@
-"""``python -m minidl`` is the command line."""
+"""``python -m minidl`` is ``minidl``."""
 
 from minidl.cli.main import main
 

@@ -96,22 +96,19 @@ def _check_layer(cls: Any, shapes: tuple[str, ...], fields: tuple[str, ...]) -> 
 
 
 def _check_config(config: Any) -> list[CheckReport]:
-    import numpy as np
-
     from minidl.graph import tensor
     from minidl.testing import check_gradient, check_layer
     from minidl.training.fit import prepare
 
     prepared = prepare(config)
     model, train = prepared.model, prepared.splits.train
-    count = min(SAMPLES, len(train))
-    stored = tensor(np.ascontiguousarray(train.inputs[:count]))
-    targets = tensor(np.ascontiguousarray(train.targets[:count]))
-    inputs = config.data.dataset.prepare(stored).numpy()
+    stored, targets = train.span(0, min(SAMPLES, len(train)))
+    inputs = config.data.dataset.prepare(tensor(stored)).numpy()
     network = check_layer(config.model.root(), inputs)
-    outputs = np.asarray(model.forward(stored.numpy()), dtype="float64")
+    outputs = model.backend.to_numpy(model.forward(stored)).astype("float64")
+    target = tensor(targets)
     loss = check_gradient(
-        lambda prediction: config.loss(prediction, targets),
+        lambda prediction: config.loss(prediction, target),
         [outputs],
         subject=f"loss '{config.loss.type_name}'",
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minidl.backends import Backend, resolve_device, use_backend
-from minidl.data import Part, Splits, hold_out
+from minidl.data import Part, Splits
 from minidl.errors import DataError
 from minidl.graph import Spec
 from minidl.training.environment import versions
@@ -16,7 +16,7 @@ from minidl.training.model import Model
 from minidl.training.reporter import Reporter
 from minidl.training.run import RunDirectory
 from minidl.training.step import Steps
-from minidl.training.trainer import Trainer, measure, metrics_of
+from minidl.training.trainer import Trainer, evaluation_batch_size, measure, metrics_of
 
 if TYPE_CHECKING:
     from minidl.config import Config
@@ -53,13 +53,12 @@ def prepare(config: str | Path | Config, dataset_state: dict[str, Any] | None = 
     dataset = config.data.dataset
     if dataset_state is not None:
         dataset.restore(dataset_state)
-    splits = _with_validation(dataset.load(), config)
+    splits = dataset.splits(config.data.validation, config.seed)
     with use_backend(backend):
-        first = splits.train.inputs
         size = min(config.data.batch_size, len(splits.train))
         model = Model(
             config.model.root(),
-            Spec((size, *first.shape[1:]), first.dtype.name),
+            batch_spec(splits.input_spec, size),
             dataset=dataset,
             loss=config.loss,
             classes=splits.classes,
@@ -67,9 +66,8 @@ def prepare(config: str | Path | Config, dataset_state: dict[str, Any] | None = 
             place="model",
             on=backend,
         )
-        targets = splits.train.targets
         steps = Steps(model, config.loss, metrics_of(config))
-        steps.trace_evaluate(model.input_spec, Spec((size, *targets.shape[1:]), targets.dtype.name))
+        steps.trace_evaluate(model.input_spec, batch_spec(splits.target_spec, size))
     return Prepared(config, model, splits, backend, reason)
 
 
@@ -200,21 +198,18 @@ def measure_part(prepared: Prepared, split: str) -> dict[str, float]:
     config = prepared.config
     with use_backend(prepared.backend):
         steps = Steps(prepared.model, config.loss, metrics_of(config))
-        return measure(steps, prepared.part(split), config.data.evaluation_batch_size)
+        return measure(steps, prepared.part(split), evaluation_batch_size(config))
+
+
+def batch_spec(sample: Spec, size: int) -> Spec:
+    """Return the spec of a batch of ``size`` samples."""
+    return sample.with_shape((size, *sample.shape))
 
 
 def _as_config(config: str | Path | Config) -> Config:
     from minidl.config import load_config
 
     return load_config(config) if isinstance(config, str | Path) else config
-
-
-def _with_validation(splits: Splits, config: Config) -> Splits:
-    fraction = config.data.validation
-    if splits.validation is not None or not fraction:
-        return splits
-    train, validation = hold_out(splits.train, fraction, config.seed)
-    return replace(splits, train=train, validation=validation)
 
 
 def _now() -> str:

@@ -173,7 +173,7 @@ class Trainer:
     def _measure(self, split: str) -> dict[str, float]:
         part = self.parts[split]
         assert part is not None
-        results = measure(self.steps, part, self.config.data.evaluation_batch_size)
+        results = measure(self.steps, part, evaluation_batch_size(self.config))
         self.reporter.measured(self._progress(), split, results)
         return results
 
@@ -299,6 +299,11 @@ def measure(steps: Steps, part: Part, batch_size: int) -> dict[str, float]:
         loss, statistics = steps.split(steps.evaluate(inputs, targets))
         meter.add(len(inputs), loss, statistics)
     return meter.result()
+
+
+def evaluation_batch_size(config: Config) -> int:
+    """Return how many samples are measured at a time."""
+    return config.data.evaluation_batch_size or max(config.data.batch_size, 256)
 
 
 def metrics_of(config: Config) -> Sequence[Metric]:

@@ -1,0 +1,140 @@
+"""The smaller commands."""
+
+import csv
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+
+import minidl
+from minidl.cli.main import COMMANDS
+
+
+def test_help_lists_every_command_with_a_line_of_its_own(cli):
+    result = cli("--help")
+    assert result.code == 0
+    for command in COMMANDS:
+        assert re.search(rf"^  {command} +[A-Z].+", result.out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help(cli, command):
+    result = cli(command, "--help")
+    assert result.code == 0
+    assert "Usage: minidl " + command in result.out
+
+
+def test_version(cli):
+    assert cli("--version").out == f"minidl, version {minidl.__version__}\n"
+
+
+def test_an_unknown_command_gets_a_suggestion(cli):
+    result = cli("trian")
+    assert result.code == 2
+    assert "no such command 'trian'; did you mean 'train'?" in result.err
+
+
+def test_summary_shows_layers_shapes_parameters_flops_and_memory(cli, config):
+    text = cli("summary", config).out
+    assert re.search(r"linear_1 +linear +float32\[100, 16\] +1,040 +2,064", text)
+    assert "parameters   1,210 (4.7 KiB)" in text
+    report = json.loads(cli("summary", config, "--json").out)
+    assert report["parameters"] == 1210
+
+
+def test_config_check_show_and_schema(cli, config, tmp_path):
+    assert cli("config", "check", config).out == f"{config}: ok (small, 4 layers)\n"
+    shown = cli("config", "show", config, "-s", "training.epochs=9").out
+    (tmp_path / "again.toml").write_text(shown)
+    assert "epochs = 9" in shown
+    assert cli("config", "show", tmp_path / "again.toml").out == shown
+    schema = json.loads(cli("config", "schema").out)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+def test_doctor_names_versions_devices_and_why_one_is_missing(cli):
+    report = json.loads(cli("doctor", "--json").out)
+    assert report["versions"]["numpy"] == np.__version__
+    assert report["backends"]["numpy"] == "cpu"
+    assert report["backends"]["cupy"]
+    assert "versions" in cli("doctor").out
+
+
+def test_check_an_op(cli):
+    result = cli("check", "tanh")
+    assert result.code == 0
+    assert "op 'tanh': ok" in result.out
+    assert "largest relative error" in result.out
+
+
+def test_check_a_layer_with_its_own_samples_or_with_given_fields(cli):
+    assert cli("check", "linear").code == 0
+    result = cli("check", "linear", "--input", "2,3", "-s", "units=4")
+    assert result.code == 0
+    assert "ok" in result.out
+
+
+def test_check_a_config(cli, config):
+    result = cli("check", config)
+    assert result.code == 0, result.err
+    assert "loss 'cross_entropy': ok" in result.out
+
+
+def test_check_of_something_unknown_suggests(cli):
+    result = cli("check", "tanhh")
+    assert result.code == 2
+    assert result.err == (
+        "error: no op, layer or config file is called 'tanhh'; did you mean 'tanh'?\n"
+    )
+
+
+def test_check_refuses_a_wrong_rule_in_a_plugin_file(cli, tmp_path):
+    (tmp_path / "wrong.py").write_text(
+        "import minidl as md\n"
+        "@md.op('wrong_square', elementwise=True, scalar='x * x')\n"
+        "class wrong_square:\n"
+        "    'Square, with a gradient that is 0.1 % off.    z = x * x'\n"
+        "    def forward(xp, x):\n"
+        "        return x * x\n"
+        "    def backward(g, z, x):\n"
+        "        return g * x * 2.002\n"
+    )
+    result = cli("check", "wrong_square", "--plugin", tmp_path / "wrong.py")
+    assert result.code == 1
+    assert "wrong_square" in result.err
+    assert "relative error 0.001" in result.err
+
+
+def test_predict_prints_classes_with_probabilities(cli, trained, tmp_path):
+    digits = np.zeros((3, 8, 8), dtype="uint8")
+    np.save(tmp_path / "digits.npy", digits)
+    result = cli("predict", trained, "--input", tmp_path / "digits.npy")
+    assert result.code == 0, result.err
+    rows = list(csv.DictReader(io.StringIO(result.out)))
+    assert len(rows) == 3
+    probabilities = {name: float(value) for name, value in rows[0].items() if name != "class"}
+    assert sum(probabilities.values()) == pytest.approx(1, abs=1e-4)
+    assert max(probabilities, key=probabilities.get) == f"p({rows[0]['class']})"
+    report = json.loads(cli("predict", trained, "-i", tmp_path / "digits.npy", "--json").out)
+    assert report[0]["class"] == rows[0]["class"]
+
+
+def test_predict_writes_a_file_when_asked(cli, trained, tmp_path):
+    np.save(tmp_path / "digits.npy", np.zeros((2, 8, 8), dtype="uint8"))
+    result = cli("predict", trained, "-i", tmp_path / "digits.npy", "-o", "out.csv")
+    assert result.out == ""
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 3
+
+
+def test_explain_prints_the_rules_of_an_op_and_of_a_config(cli):
+    result = cli("explain", "multiply")
+    assert result.code == 0
+    assert "∂L/∂a = ∂L/∂z * b" in result.out
+
+
+def test_reading_a_missing_run_is_an_error(cli, tmp_path):
+    result = cli("evaluate", "nowhere")
+    assert result.code == 1
+    assert result.err.startswith("error: nowhere is not a run directory")

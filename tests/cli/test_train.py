@@ -1,0 +1,139 @@
+"""``minidl train``, ``resume`` and ``evaluate``."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+
+def test_train_prints_results_to_stdout_and_progress_to_stderr(cli, config):
+    result = cli("train", config, "-o", "run")
+    assert result.code == 0
+    assert result.out.startswith("test  loss ")
+    assert "accuracy" in result.out
+    assert result.out.rstrip().endswith("run")
+    assert "device: cpu through numpy, as asked" in result.err
+    assert "training 1,210 parameters for 34 steps" in result.err
+    assert "epoch 2/2  validation" in result.err
+    assert "\x1b[" not in result.err
+
+
+def test_the_command_line_changes_the_config(cli, config):
+    result = cli(
+        "train", config, "-o", "run", "--epochs", 1, "--seed", 7, "-s", "optimizer.lr=5e-3", "-q"
+    )
+    assert result.code == 0, result.err
+    resolved = (config.parent / "run/config.resolved.toml").read_text()
+    assert "epochs = 1\n" in resolved
+    assert "seed = 7\n" in resolved
+    assert "lr = 0.005\n" in resolved
+
+
+def test_json_gives_results_for_machines(cli, config):
+    result = cli("train", config, "-o", "run", "-q", "--json")
+    report = json.loads(result.out)
+    assert report["run"] == "run"
+    assert set(report["results"]) == {"train", "validation", "test"}
+
+
+def test_a_dry_run_shows_the_network_and_writes_nothing(cli, config, tmp_path):
+    result = cli("train", config, "--dry-run")
+    assert result.code == 0
+    assert "linear_1" in result.out
+    assert [path.name for path in tmp_path.iterdir()] == ["net.toml"]
+
+
+def test_without_an_output_directory_a_run_goes_to_runs_by_name_and_time(cli, config, tmp_path):
+    result = cli("train", config, "-q", "--epochs", 1)
+    assert result.code == 0
+    (run,) = (tmp_path / "runs" / "small").iterdir()
+    assert (run / "metrics.jsonl").is_file()
+
+
+def test_resume_trains_on_and_refuses_a_finished_run(cli, trained):
+    refused = cli("resume", trained)
+    assert refused.code == 2
+    assert "is finished (34 of 34 steps); give --epochs to train on" in refused.err
+    result = cli("resume", trained, "--epochs", 3, "--no-progress")
+    assert result.code == 0, result.err
+    assert "from step 34" in result.err
+    again = cli("train", "--resume", trained, "--epochs", 4, "-q")
+    assert again.code == 0, again.err
+
+
+def test_train_with_resume_takes_no_config(cli, trained, config):
+    result = cli("train", config, "--resume", trained)
+    assert result.code == 2
+    assert "--resume goes on with the config of the run; it takes no CONFIG" in result.err
+
+
+def test_evaluate_gives_what_training_measured(cli, trained):
+    recorded = [json.loads(line) for line in (trained / "metrics.jsonl").open()]
+    test = next(line for line in recorded if line["split"] == "test")
+    result = cli("evaluate", trained, "--json")
+    assert result.code == 0
+    assert json.loads(result.out)["results"] == {k: test[k] for k in ("loss", "accuracy")}
+    text = cli("evaluate", trained, "--split", "validation", "--checkpoint", "best")
+    assert text.out.startswith("validation  loss ")
+
+
+def test_an_unknown_key_is_one_message_with_its_place(cli, config):
+    config.write_text(config.read_text().replace("batch_size", "batch_sise"))
+    result = cli("train", config)
+    assert result.code == 2
+    assert result.err == (
+        f"error: {config}:7:1: unknown key 'batch_sise' in [data]; did you mean 'batch_size'?\n"
+    )
+
+
+def test_an_absent_gpu_is_an_error_that_says_why(cli, config, tmp_path):
+    from minidl.backends.cupy import CupyBackend
+
+    reason = CupyBackend.unavailable()
+    if reason is None:
+        pytest.skip("this machine has a CUDA device")
+    result = cli("train", config, "--device", "cuda")
+    assert result.code == 1
+    assert result.err == f"error: backend 'cupy' cannot be used here: {reason}\n"
+    assert not (tmp_path / "runs").exists()
+
+
+def test_divergence_exits_with_3(cli, config):
+    result = cli("train", config, "-q", "-o", "run", "-s", "optimizer.lr=1e38", "--epochs", 3)
+    assert result.code == 3
+    assert result.err.startswith("error: the loss became ")
+    assert "the state before that step is in run/checkpoints" in result.err
+
+
+def test_the_traceback_comes_with_minidl_debug(cli, config, monkeypatch):
+    monkeypatch.setenv("MINIDL_DEBUG", "1")
+    result = cli("train", config.parent / "missing.toml")
+    assert result.code == 2
+    assert "Traceback" in result.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_checkpoint_to_go_on_from(config, number):
+    folder = config.parent
+    command = [sys.executable, "-m", "minidl", "train", str(config), "-o", "run"]
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [*command, "--epochs", "100000"],
+        cwd=folder,
+        env=environment,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 60
+    while not (folder / "run/checkpoints/last.json").is_file() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert f"stopped by signal {int(number)} after step" in err.decode()
+    step = json.loads((folder / "run/checkpoints/last.json").read_text())["step"]
+    assert f"after step {step}" in err.decode()

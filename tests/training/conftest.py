@@ -1,0 +1,47 @@
+"""A small config on real data that every training test starts from."""
+
+import textwrap
+
+import pytest
+
+from minidl.config import parse_config
+
+DIGITS = """
+name = "small"
+seed = 3
+device = "cpu"
+
+[data]
+dataset = "digits"
+batch_size = 100
+
+[model]
+layers = [
+  { type = "flatten" },
+  { type = "linear", units = 16, name = "hidden" },
+  { type = "relu" },
+  { type = "dropout", p = 0.1 },
+  { type = "linear", units = 10, name = "out" },
+]
+
+[loss]
+type = "cross_entropy"
+
+[optimizer]
+type = "adam"
+lr = 1e-2
+
+[training]
+epochs = 3
+log_every = 5
+"""
+
+
+@pytest.fixture
+def small():
+    """Return a function that makes the small config with some keys changed."""
+
+    def make(*overrides, text=DIGITS):
+        return parse_config(textwrap.dedent(text), "small.toml", overrides=overrides)
+
+    return make

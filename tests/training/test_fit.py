@@ -1,0 +1,151 @@
+"""Training on the digits that ship with minidl: it learns, repeats itself, and goes on exactly."""
+
+import json
+import math
+import signal
+
+import numpy as np
+import pytest
+
+import minidl as md
+from minidl.errors import CheckpointError
+from minidl.training import Interrupted, Reporter, RunDirectory, fit, load, resume
+from minidl.training.fit import make_trainer, prepare, train
+
+
+def checkpoint_bytes(run):
+    folder = (
+        run / "checkpoints" / json.loads((run / "checkpoints/last.json").read_text())["checkpoint"]
+    )
+    return [(folder / f"{name}.safetensors").read_bytes() for name in ("model", "optimizer")]
+
+
+class StopAt(Reporter):
+    """Interrupts its trainer after a step."""
+
+    def __init__(self, step):
+        self.step = step
+        self.trainer = None
+
+    def stepped(self, progress, loss):
+        if progress.step == self.step:
+            self.trainer.interrupt(signal.SIGTERM)
+
+
+def test_it_learns(small):
+    model = fit(small("training.epochs=8"))
+    assert model.results["test"]["accuracy"] > 0.9
+    assert model.results["validation"]["accuracy"] > 0.9
+    assert model.results["train"]["loss"] < model.history[0]["loss"]
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(small, tmp_path):
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        fit(small(f"seed={seed}"), output_dir=tmp_path / name)
+    a, b, c = (checkpoint_bytes(tmp_path / name) for name in "abc")
+    assert a == b
+    assert a != c
+    assert (tmp_path / "a/metrics.jsonl").read_bytes() == (
+        tmp_path / "b/metrics.jsonl"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize("step", [1, 7, 12, 13, 20])
+def test_a_resumed_run_is_the_run_that_never_stopped(small, tmp_path, step):
+    config = small("data.validation=0.1")
+    fit(config, output_dir=tmp_path / "whole")
+    run = RunDirectory.create(tmp_path / "parts", config)
+    stop = StopAt(step)
+    stop.trainer = make_trainer(prepare(config), run, stop)
+    with pytest.raises(Interrupted) as caught:
+        train(stop.trainer)
+    assert caught.value.exit_code == 143
+    assert "minidl resume" in str(caught.value)
+    resume(tmp_path / "parts")
+    assert checkpoint_bytes(tmp_path / "parts") == checkpoint_bytes(tmp_path / "whole")
+    lines = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "parts")]
+    assert lines[0] == lines[1]
+
+
+def test_a_finished_run_holds_what_the_design_says(small, tmp_path):
+    fit(small(), output_dir=tmp_path / "run")
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names >= {
+        "config.toml",
+        "config.resolved.toml",
+        "run.json",
+        "metrics.jsonl",
+        "checkpoints",
+    }
+    info = json.loads((tmp_path / "run/run.json").read_text())
+    assert info["status"] == "finished"
+    assert info["device"] == "cpu"
+    assert info["results"]["test"]["accuracy"] > 0.5
+    lines = [json.loads(text) for text in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert {line["split"] for line in lines} == {"train", "validation", "test"}
+    assert all({"step", "epoch", "split", "loss", "accuracy"} <= line.keys() for line in lines)
+    assert [line["step"] for line in lines] == sorted(line["step"] for line in lines)
+    assert lines[-1]["split"] == "test"
+
+
+def test_only_the_newest_the_last_and_the_best_checkpoints_are_kept(small, tmp_path):
+    fit(small("training.epochs=6", "training.keep=2"), output_dir=tmp_path / "run")
+    kept = {path.name for path in (tmp_path / "run/checkpoints").glob("step-*")}
+    last = json.loads((tmp_path / "run/checkpoints/last.json").read_text())
+    best = json.loads((tmp_path / "run/checkpoints/best.json").read_text())
+    assert {last["checkpoint"], best["checkpoint"]} <= kept
+    assert len(kept) <= 3
+    history = RunDirectory.open(tmp_path / "run").read_metrics()
+    validation = [line for line in history if line["split"] == "validation"]
+    assert best["value"] == max(line["accuracy"] for line in validation)
+    assert best["metric"] == "accuracy"
+
+
+def test_a_loaded_model_predicts_as_the_trained_one(small, tmp_path):
+    trained = fit(small(), output_dir=tmp_path / "run")
+    loaded = load(tmp_path / "run")
+    inputs = prepare(small()).splits.test.inputs[:50]
+    expected = trained.predict(inputs)
+    np.testing.assert_array_equal(loaded.predict(inputs), expected)
+    np.testing.assert_allclose(expected.sum(axis=1), 1, rtol=1e-5)
+    assert loaded.predict(inputs, batch_size=7) == pytest.approx(expected, abs=1e-5)
+    assert loaded.classes == trained.classes
+
+
+def test_max_steps_ends_a_run_within_an_epoch_and_leaves_a_checkpoint(small, tmp_path):
+    fit(small("training.max_steps=5"), output_dir=tmp_path / "run")
+    run = RunDirectory.open(tmp_path / "run")
+    assert run.load("last").state["step"] == 5
+
+
+def test_checkpoints_can_be_asked_for_by_step(small, tmp_path):
+    config = small("training.checkpoint_every=4", "training.keep=10", "training.epochs=1")
+    fit(config, output_dir=tmp_path / "run")
+    assert RunDirectory.open(tmp_path / "run").load("4").state["step"] == 4
+    with pytest.raises(CheckpointError, match="has no checkpoint step-00000005"):
+        RunDirectory.open(tmp_path / "run").load("5")
+
+
+def test_without_validation_there_is_no_best_checkpoint(small, tmp_path):
+    fit(small("data.validation=0", "training.epochs=1"), output_dir=tmp_path / "run")
+    with pytest.raises(CheckpointError, match="has no 'best' checkpoint"):
+        load(tmp_path / "run", "best")
+
+
+def test_weights_can_be_saved_and_loaded_alone(small, tmp_path):
+    model = md.Model.from_config(small())
+    other = md.Model.from_config(small("seed=9"))
+    model.save(tmp_path / "weights.safetensors")
+    other.load_weights(tmp_path / "weights.safetensors")
+    inputs = prepare(small()).splits.test.inputs[:5]
+    np.testing.assert_array_equal(model(inputs).numpy(), other(inputs).numpy())
+
+
+def test_the_learning_rate_follows_the_schedule(small):
+    model = fit(small('schedule.type="cosine"', "training.log_every=1", "training.epochs=1"))
+    rates = [line["lr"] for line in model.history if line["split"] == "train"]
+    steps = len(rates)
+    expected = [0.01 * 0.5 * (1 + math.cos(math.pi * step / steps)) for step in range(steps)]
+    assert rates[0] == 0.01
+    assert rates == pytest.approx(expected, rel=0.2, abs=1e-3)
+    assert rates == sorted(rates, reverse=True)

@@ -1,0 +1,144 @@
+"""What goes wrong in a run is said plainly, and nothing is lost."""
+
+import numpy as np
+import pytest
+
+import minidl as md
+from minidl import ops, registry
+from minidl.errors import CheckpointError, DivergedError, ShapeError
+from minidl.training import RunDirectory, fit, load
+from minidl.training.fit import make_trainer, prepare, reopen
+
+
+@pytest.fixture
+def log_layer():
+    """Register a layer that computes the logarithm of what it gets, shifted."""
+
+    @md.layer("test_log")
+    class Log(md.Layer):
+        def forward(self, x):
+            return ops.log(x - 100.0)
+
+    yield
+    registry.forget("layer", "test_log")
+
+
+def test_divergence_names_the_step_the_op_and_the_layer(small, tmp_path, log_layer):
+    config = small('model.layers[2]={ type = "test_log", name = "bad" }')
+    with pytest.raises(DivergedError) as caught:
+        fit(config, output_dir=tmp_path / "run")
+    assert str(caught.value) == (
+        "the loss became nan in step 1 (epoch 1): the first NaN came from log in "
+        "layer 'bad' (test_log, model.layers[2]), at index (0, 0) of its output "
+        "float32[100, 16]; lower [optimizer] lr, or set [training] clip_norm"
+    )
+    assert caught.value.exit_code == 3
+
+
+def test_divergence_through_an_update_names_the_parameter_and_keeps_the_state(small, tmp_path):
+    with pytest.raises(DivergedError) as caught:
+        fit(small("optimizer.lr=1e38", 'optimizer.type="sgd"'), output_dir=tmp_path / "run")
+    message = str(caught.value)
+    assert message.startswith("the loss became ")
+    assert "step 2" in message or "step 1" in message
+    run = RunDirectory.open(tmp_path / "run")
+    assert run.load("last").state["step"] >= 0
+    assert run.info()["status"] == "stopped: DivergedError"
+
+
+def test_a_batch_that_holds_nan_is_blamed_on_the_data(small, tmp_path):
+    trainer = make_trainer(prepare(small("training.epochs=1")))
+    inputs = np.full((4, *trainer.model.input_spec.shape[1:]), 3, dtype="uint8")
+    trainer.config.loss  # noqa: B018  (the config is the small one)
+    targets = np.zeros(4, dtype="int64")
+    trainer.model.state.values["out.bias"][:] = np.nan
+    with pytest.raises(DivergedError, match=r"'out\.bias' was no longer finite after the update"):
+        trainer._train_batch(inputs, targets)
+
+
+def test_a_checkpoint_of_another_architecture_is_refused_and_every_difference_listed(
+    small, tmp_path
+):
+    fit(small("training.epochs=1"), output_dir=tmp_path / "run")
+    resolved = tmp_path / "run/config.resolved.toml"
+    resolved.write_text(resolved.read_text().replace("units = 16", "units = 12"))
+    with pytest.raises(CheckpointError) as caught:
+        load(tmp_path / "run")
+    path = RunDirectory.open(tmp_path / "run").load("last").path
+    assert str(caught.value) == (
+        f"the checkpoint {path} is of another architecture:\n"
+        "  hidden.bias: float32[16] there, float32[12] in this model\n"
+        "  hidden.weight: float32[16, 64] there, float32[12, 64] in this model\n"
+        "  out.weight: float32[10, 16] there, float32[10, 12] in this model"
+    )
+
+
+def test_a_checkpoint_of_another_optimizer_is_refused(small, tmp_path):
+    fit(small("training.epochs=1"), output_dir=tmp_path / "run")
+    resolved = tmp_path / "run/config.resolved.toml"
+    text = resolved.read_text()
+    start = text.index("[optimizer]")
+    end = text.index("[training]")
+    resolved.write_text(text[:start] + '[optimizer]\ntype = "sgd"\nlr = 0.1\n\n' + text[end:])
+    with pytest.raises(CheckpointError, match="the optimiser state in .* is of another"):
+        reopen(RunDirectory.open(tmp_path / "run"))
+
+
+def test_a_flipped_bit_in_a_checkpoint_is_noticed(small, tmp_path):
+    fit(small("training.epochs=1"), output_dir=tmp_path / "run")
+    path = RunDirectory.open(tmp_path / "run").load("last").path / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError) as caught:
+        load(tmp_path / "run")
+    assert str(caught.value) == (
+        f"{path} is damaged: its checksum is not the one that was written with it; "
+        f"use another checkpoint"
+    )
+
+
+def test_a_run_directory_that_cannot_be_written_is_an_error_before_training(small, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    target = tmp_path / "file" / "run"
+    with pytest.raises(CheckpointError) as caught:
+        fit(small(), output_dir=target)
+    assert str(caught.value) == (
+        f"cannot write run directory {target}: Not a directory; name another with -o"
+    )
+
+
+def test_a_run_directory_that_is_not_empty_is_left_alone(small, tmp_path):
+    (tmp_path / "notes.txt").write_text("keep me")
+    with pytest.raises(CheckpointError) as caught:
+        fit(small(), output_dir=tmp_path)
+    assert str(caught.value) == (
+        f"run directory {tmp_path} is not empty; name another with -o, "
+        f"or go on with it: minidl resume {tmp_path}"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_folder_that_is_no_run_says_so(tmp_path):
+    with pytest.raises(CheckpointError) as caught:
+        load(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path} is not a run directory: it has no config.resolved.toml; "
+        f"give the directory that 'minidl train' printed"
+    )
+
+
+def test_inputs_of_another_shape_are_refused(small):
+    model = md.Model.from_config(small())
+    with pytest.raises(ShapeError, match=r"the model takes inputs of shape \(samples, "):
+        model.predict(np.zeros((2, 3), dtype="uint8"))
+
+
+def test_a_part_the_dataset_does_not_have_is_an_error(small, tmp_path):
+    from minidl.errors import DataError
+    from minidl.training import evaluate
+
+    fit(small("data.validation=0", "training.epochs=1"), output_dir=tmp_path / "run")
+    with pytest.raises(DataError) as caught:
+        evaluate(tmp_path / "run", "validation")
+    assert str(caught.value) == "the dataset 'digits' has no validation part"
