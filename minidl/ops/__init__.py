@@ -7,8 +7,15 @@ so a new op is one declaration in one file. An op is an attribute here by its re
 
 import importlib
 import pkgutil
+from typing import TYPE_CHECKING, Any
 
 from minidl.graph.op import Op
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Tell type checkers that every op is an attribute here."""
+
 
 for _module in pkgutil.iter_modules(__path__):
     _loaded = importlib.import_module(f"{__name__}.{_module.name}")
@@ -16,4 +23,4 @@ for _module in pkgutil.iter_modules(__path__):
         {value.name: value for value in vars(_loaded).values() if isinstance(value, Op)}
     )
 
-del importlib, pkgutil, Op, _module, _loaded
+del importlib, pkgutil, TYPE_CHECKING, Any, Op, _module, _loaded
