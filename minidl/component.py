@@ -97,8 +97,8 @@ def make(kind: str, value: Any) -> Any:
     pydantic.ValidationError, ValueError
         With the location of each problem inside ``value``; the config loader and
         :class:`Component` turn it into a ConfigError. What concerns the whole of ``value`` is a
-        ``PydanticCustomError`` of type ``component_table``, ``component_missing_type`` or
-        ``component_unknown_type``.
+        ``PydanticCustomError`` of type ``component_table``, ``component_missing_type``,
+        ``component_type_name`` or ``component_unknown_type``.
     """
     if isinstance(value, Component) and value.kind == kind:
         return value
@@ -109,7 +109,7 @@ def make(kind: str, value: Any) -> Any:
     if "type" not in value:
         raise _misfit("missing_type", f"this {kind} has no 'type'")
     if not isinstance(value["type"], str):
-        raise _misfit("unknown_type", f"the 'type' of a {kind} is a string, not {value['type']!r}")
+        raise _misfit("type_name", f"the 'type' of a {kind} is a string, not {value['type']!r}")
     try:
         cls = registry.get(kind, value["type"])
     except (UnknownNameError, PluginError) as error:

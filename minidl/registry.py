@@ -118,6 +118,12 @@ def entries(kind: str) -> list[Entry]:
     return [_entries[kind, name] for name in names(kind)]
 
 
+def held() -> list[Entry]:
+    """Return every :class:`Entry` that is there already, of all kinds, loading nothing."""
+    with _lock:
+        return list(_entries.values())
+
+
 def broken_plugins(kind: str | None = None) -> dict[str, str]:
     """Return the plugins that failed to load, as ``{"name from distribution": "reason"}``."""
     return {

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Annotated
 
-from annotated_types import Ge
+from annotated_types import Ge, Lt
 
 from minidl.component import C, Component, component
 from minidl.graph import Spec, Tensor
@@ -23,7 +24,7 @@ class Optimizer(Component):
     """
 
     kind = "optimizer"
-    lr: Annotated[float, Ge(0)] = 1e-3
+    lr: Annotated[float, Ge(0), Lt(math.inf)] = 1e-3
 
     def slots(self, parameter: Spec) -> dict[str, Spec]:
         """Return the state it keeps for a parameter, by name; each starts at zero."""

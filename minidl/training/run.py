@@ -73,8 +73,9 @@ class RunDirectory:
             ) from None
         run = cls(chosen)
         tensors.write_bytes(chosen / "config.toml", config.source_text.encode())
-        tensors.write_bytes(chosen / "config.resolved.toml", config.to_toml().encode())
-        copy_plugins(config, chosen / "plugins")
+        copies = [f"plugins/{name}" for name in copy_plugins(config, chosen / "plugins")]
+        resolved = config.to_toml(plugins=copies).encode()
+        tensors.write_bytes(chosen / "config.resolved.toml", resolved)
         return run
 
     @classmethod

@@ -1,0 +1,242 @@
+"""What a config is: typed values, each section a frozen dataclass whose fields are its keys."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from annotated_types import Ge, Gt, Lt, MinLen
+
+from minidl.component import make, to_config
+from minidl.config.overrides import parse_path
+from minidl.config.positions import Locator
+from minidl.data import Dataset
+from minidl.layers import Layer
+from minidl.losses import Loss
+from minidl.metrics import Metric
+from minidl.optimizers import Optimizer
+from minidl.schedules import Schedule
+
+Count = Annotated[int, Ge(1)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BatchConfig:
+    """How samples are batched: what ``[data]`` holds beside the dataset and its options.
+
+    Attributes
+    ----------
+    batch_size : int
+        Samples a training step.
+    validation : float
+        Part of the training data that is held out, in [0, 1); 0 for none. A dataset that brings a
+        validation part of its own keeps that one.
+    shuffle : bool
+        Whether the training samples are put in a new order every epoch.
+    evaluation_batch_size : int, optional
+        Samples a batch where nothing is learnt; default what the trainer chooses.
+    """
+
+    batch_size: Count = 64
+    validation: Annotated[float, Ge(0), Lt(1)] = 0.1
+    shuffle: bool = True
+    evaluation_batch_size: Count | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataConfig(BatchConfig):
+    """``[data]``: where samples come from, and how they are batched.
+
+    Attributes
+    ----------
+    dataset : Dataset
+        Its name in the file; its own options stand beside it.
+    """
+
+    dataset: Dataset
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """``[model]``: the layers, in order.
+
+    Attributes
+    ----------
+    input : str
+        The name by which a layer's ``inputs`` refer to the input of the network.
+    layers : list of Layer
+        At least one.
+    """
+
+    input: str = "input"
+    layers: Annotated[list[Layer], MinLen(1)]
+
+    def root(self) -> Layer:
+        """Return a new ``sequential`` layer of new copies of the layers."""
+        layers = [to_config(layer) for layer in self.layers]
+        return make("layer", {"type": "sequential", "layers": layers, "input": self.input})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """``[training]``: how long, what is measured, and what is kept.
+
+    Attributes
+    ----------
+    epochs : int
+        Passes over the training part.
+    max_steps : int, optional
+        Steps after which training ends, wherever in an epoch that is.
+    clip_norm : float, optional
+        Norm that the gradient of all parameters together is scaled down to where it is above it.
+    metrics : list of Metric
+        What is measured beside the loss; default the metrics that the loss names.
+    checkpoint_every : int, optional
+        Steps between checkpoints, beside the one that every epoch leaves.
+    keep : int
+        How many checkpoints are kept, beside the best.
+    log_every : int
+        Steps between lines of the log.
+    """
+
+    epochs: Count = 10
+    max_steps: Count | None = None
+    clip_norm: Annotated[float, Gt(0), Lt(math.inf)] | None = None
+    metrics: list[Metric] | None = None
+    checkpoint_every: Count | None = None
+    keep: Count = 2
+    log_every: Count = 20
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class General:
+    """The keys above the first section.
+
+    Attributes
+    ----------
+    name : str
+        What runs are filed under; default the name of the file.
+    seed : int
+        What every draw is a function of.
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:1``; another backend may have other devices.
+    backend : str, optional
+        The backend; default the one that the device chooses.
+    plugins : list of str
+        Absolute paths of local plugin files.
+    """
+
+    name: str
+    seed: Annotated[int, Ge(0), Lt(2**63)] = 0
+    device: str = "auto"
+    backend: str | None = None
+    plugins: list[str] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Config(General):
+    """A whole config, validated, with every default filled in.
+
+    Two configs are equal if their :meth:`to_dict` are.
+
+    Attributes
+    ----------
+    source_text : str
+        The text of the file, as it was read; empty for a config made from a dict.
+    overrides : list of str
+        What was set from outside the file, as it was written.
+    """
+
+    data: DataConfig
+    model: ModelConfig
+    loss: Loss
+    optimizer: Optimizer
+    schedule: Schedule | None = None
+    training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
+    source_text: str = dataclasses.field(default="", repr=False)
+    overrides: list[str] = dataclasses.field(default_factory=list, repr=False)
+    locator: Locator | None = dataclasses.field(default=None, repr=False)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Config) and self.to_dict() == other.to_dict()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the resolved config: plain tables, every default filled in."""
+        general = {f.name: getattr(self, f.name) for f in dataclasses.fields(General)}
+        dataset = to_config(self.data.dataset)
+        table = {
+            **_filled(general),
+            "data": {"dataset": dataset.pop("type"), **dataset, **_section(self.data, "dataset")},
+            "model": _section(self.model),
+            "loss": to_config(self.loss),
+            "optimizer": to_config(self.optimizer),
+            "schedule": to_config(self.schedule) if self.schedule is not None else None,
+            "training": _section(self.training),
+        }
+        return _filled(table)
+
+    def to_toml(self, plugins: Sequence[str] | None = None) -> str:
+        """Return the resolved config as TOML; loading it gives an equal config.
+
+        Parameters
+        ----------
+        plugins : sequence of str, optional
+            What to write for the plugin files, where copies of them are to be loaded.
+        """
+        table = self.to_dict()
+        if plugins is not None:
+            table["plugins"] = list(plugins)
+        return _toml(table)
+
+    def locate(self, place: str) -> str:
+        """Return where ``place`` stands: ``"net.toml:7:3"`` for ``"model.layers[2]"``."""
+        return "" if self.locator is None else self.locator.locate(parse_path(place))
+
+
+def _section(section: Any, *without: str) -> dict[str, Any]:
+    fields = [f.name for f in dataclasses.fields(section) if f.name not in without]
+    return _filled({name: _plain(getattr(section, name)) for name in fields})
+
+
+def _plain(value: Any) -> Any:
+    return [to_config(part) for part in value] if isinstance(value, list) else value
+
+
+def _filled(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what has no value: TOML cannot say it."""
+    return {key: value for key, value in table.items() if value is not None}
+
+
+def _toml(table: Mapping[str, Any]) -> str:
+    import tomlkit
+
+    document = tomlkit.document()
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            section = tomlkit.table()
+            for name, option in value.items():
+                section.add(name, _item(option, spread=True))
+            document.add(key, section)
+        else:
+            document.add(key, _item(value))
+    return tomlkit.dumps(document)
+
+
+def _item(value: Any, *, spread: bool = False) -> Any:
+    """Return ``value`` as TOML, on one line; ``spread`` puts a list of tables on several."""
+    import tomlkit
+
+    if isinstance(value, Mapping):
+        inline = tomlkit.inline_table()
+        for key, item in value.items():
+            inline.append(key, _item(item))
+        return inline
+    if isinstance(value, list):
+        array = tomlkit.array()
+        array.extend(_item(item) for item in value)
+        return array.multiline(spread and any(isinstance(item, Mapping) for item in value))
+    return tomlkit.item(value)
