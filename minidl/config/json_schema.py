@@ -1,0 +1,124 @@
+"""The JSON Schema of a config, over everything that is registered, for editors."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from minidl import registry
+from minidl.component import schema_of
+from minidl.config.schema import BatchConfig, General, ModelConfig, TrainingConfig
+
+_KINDS = ("layer", "initializer", "loss", "metric", "optimizer", "schedule")
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a config.
+
+    Every registered part is a definition, and so are the choices of each kind: a part is its name,
+    or a table whose ``type`` is its name.
+    """
+    definitions: dict[str, Any] = {}
+    general = _fields(General, definitions)
+    properties = {
+        **general["properties"],
+        "data": _data(definitions),
+        "model": _fields(ModelConfig, definitions),
+        "loss": _reference("loss"),
+        "optimizer": _reference("optimizer"),
+        "schedule": _reference("schedule"),
+        "training": _fields(TrainingConfig, definitions),
+    }
+    for kind in _KINDS:
+        definitions[kind] = _choices(kind, definitions)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "minidl config",
+        "type": "object",
+        "properties": properties,
+        "required": ["data", "model", "loss", "optimizer"],
+        "additionalProperties": False,
+        "$defs": dict(sorted(definitions.items())),
+    }
+
+
+def _choices(kind: str, definitions: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of any part of ``kind``, and enter each part's own."""
+    names = []
+    for entry in registry.entries(kind):
+        schema = _fields(entry.value, definitions)
+        schema["properties"] = {"type": {"const": entry.name}, **schema["properties"]}
+        schema["required"] = ["type", *schema.get("required", [])]
+        definitions[f"{kind}.{entry.name}"] = schema
+        if schema["required"] == ["type"]:
+            names.append(entry.name)
+    tables = [_reference(f"{kind}.{entry.name}") for entry in registry.entries(kind)]
+    return {"oneOf": [{"enum": names}, *tables] if names else tables}
+
+
+def _data(definitions: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of ``[data]``: of each dataset, its options beside how it is batched."""
+    tables = []
+    for entry in registry.entries("dataset"):
+        schema = _fields(entry.value, definitions)
+        schema["properties"] = {
+            "dataset": {"const": entry.name},
+            **schema["properties"],
+            **_fields(BatchConfig, definitions)["properties"],
+        }
+        schema["required"] = ["dataset", *schema.get("required", [])]
+        definitions[f"dataset.{entry.name}"] = schema
+        tables.append(_reference(f"dataset.{entry.name}"))
+    return {"oneOf": tables}
+
+
+def _fields(cls: type, definitions: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of the declared fields of ``cls``; enter the definitions that it needs."""
+    schema = schema_of(cls).model_json_schema(schema_generator=_generator())
+    prefix = f"{cls.__module__}.{cls.__qualname__}"
+    for name, nested in schema.pop("$defs", {}).items():
+        definitions[f"{prefix}.{name}"] = _tidy(nested, prefix)
+    schema = _tidy(schema, prefix)
+    schema.setdefault("properties", {})
+    summary = (inspect.getdoc(cls) or "").partition("\n\n")[0]
+    return {"description": " ".join(summary.split()), **schema}
+
+
+def _generator() -> Any:
+    from pydantic.json_schema import GenerateJsonSchema
+
+    class Generator(GenerateJsonSchema):
+        """Lets a field of a type that JSON Schema cannot describe hold anything."""
+
+        def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> dict[str, Any]:
+            return {}
+
+        def emit_warning(self, kind: Any, detail: str) -> None:
+            """Say nothing: a default that JSON cannot say is left out."""
+
+    return Generator
+
+
+def _tidy(schema: Any, prefix: str) -> Any:
+    """Put references to kinds in place, and leave out what TOML has not or editors do not need."""
+    if isinstance(schema, list):
+        return [_tidy(item, prefix) for item in schema if item != {"type": "null"}]
+    if not isinstance(schema, Mapping):
+        return schema
+    if "x-minidl-kind" in schema:
+        rest = {k: v for k, v in schema.items() if k in ("default", "description")}
+        return {**_reference(schema["x-minidl-kind"]), **rest}
+    tidy = {
+        key: _tidy(value, prefix)
+        for key, value in schema.items()
+        if not (key == "title" and isinstance(value, str))
+        and not (key == "default" and value is None)
+    }
+    if "$ref" in tidy:
+        tidy["$ref"] = tidy["$ref"].replace("#/$defs/", f"#/$defs/{prefix}.")
+    return tidy
+
+
+def _reference(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/$defs/{name}"}
