@@ -80,7 +80,7 @@ class Tolerance:
         with np.errstate(invalid="ignore", divide="ignore"):
             floor = self.absolute / self.relative if self.relative else 0.0
             scale = np.maximum(np.abs(a), np.abs(b)) + floor
-            error = np.where(scale > 0, np.abs(a - b) / np.where(scale > 0, scale, 1.0), 0.0)
+            error = np.abs(a - b) / scale
         same = (a == b) | (np.isnan(a) & np.isnan(b))
         return np.where(same, 0.0, np.where(np.isfinite(error), error, np.inf))
 
