@@ -1,30 +1,523 @@
-"""Reductions over axes."""
+"""Reductions: sums, means, extremes and their like over one, several or all axes."""
 
 from __future__ import annotations
 
-from minidl.graph.op import op, sample
-from minidl.graph.spec import normalize_axes
+import math
+
+from minidl import registry
+from minidl.errors import DtypeError, ShapeError
+from minidl.graph.leaves import scalar_constant
+from minidl.graph.op import Draw, op, sample
+from minidl.graph.spec import DEFAULT_INTEGER, Spec, normalize_axes, normalize_axis
+from minidl.ops.elementwise import exp, where
+
+_AXES = [
+    sample((3, 4)),
+    sample((3, 4), axis=1),
+    sample((3, 4), axis=0, keepdims=True),
+    sample((2, 3, 4), axis=(0, -1), keepdims=True),
+    sample((2, 3, 4), axis=(0, 1)),
+    sample((2, 3, 4), axis=-2),
+    sample((3, 1), axis=1),
+    sample((3, 4), axis=()),
+    sample(()),
+    sample((0, 3), axis=1),
+]
+_EMPTY = [sample((0, 3), axis=0), sample((0, 3), keepdims=True)]
+_INTEGERS = [
+    sample(Draw((3, 4), -9, 9, dtype), axis=0) for dtype in ("int8", "int32", "int64", "uint8")
+]
+_FLAGS = [sample(Draw((3, 4), dtype="bool"), axis=0)]
 
 
-@op("sum", function="sum", samples=[sample((3, 4)), sample((3, 4), axis=1), sample((2, 3, 4), axis=(0, -1), keepdims=True)])
-class sum:
-    """Sum over axes.
-
-    z = Σ x
-    """
-
-    def normalize(x, /, *, axis=None, keepdims=False):
-        return {"axis": normalize_axes(axis, x.ndim), "keepdims": bool(keepdims)}
-
-    def infer(x, /, *, axis=None, keepdims=False):
-        return x.with_shape(reduced_shape(x.shape, axis, keepdims))
-
-    def backward(g, z, x, *, axis, keepdims):
-        return g.reshape(reduced_shape(x.shape, axis, True))
+def _distinct(samples):
+    """Return ``samples`` with inputs whose elements are well apart, as extremes need."""
+    return [sample(Draw(s.inputs[0].shape, distinct=True), **s.attributes) for s in samples]
 
 
-def reduced_shape(shape, axes, keepdims):
+def _axes(x: Spec, /, *, axis=None, keepdims=False):
+    return {"axis": normalize_axes(axis, x.ndim), "keepdims": bool(keepdims)}
+
+
+def _reduced(x: Spec, /, *, axis=None, keepdims=False):
+    return x.with_shape(reduced_shape(x.shape, axis, keepdims))
+
+
+def _accumulated(x: Spec, /, *, axis=None, keepdims=False):
+    return Spec(reduced_shape(x.shape, axis, keepdims), sum_dtype(x.dtype))
+
+
+def _extreme(x: Spec, /, *, axis=None, keepdims=False):
+    if x.dtype == "bool":
+        raise DtypeError("takes numbers, not bool; convert with astype")
+    refuse_empty(x, axis)
+    return _reduced(x, axis=axis, keepdims=keepdims)
+
+
+def reduced_shape(shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool) -> tuple[int, ...]:
     """Return ``shape`` without ``axes``, or with length 1 there."""
     if keepdims:
         return tuple(1 if i in axes else n for i, n in enumerate(shape))
     return tuple(n for i, n in enumerate(shape) if i not in axes)
+
+
+def sum_dtype(dtype: str) -> str:
+    """Return the dtype that values of ``dtype`` are summed in, by the array API standard.
+
+    Floats keep theirs, booleans and signed integers take int64, unsigned ones uint64.
+    """
+    if dtype.startswith("float"):
+        return dtype
+    return "uint64" if dtype.startswith("uint") else DEFAULT_INTEGER
+
+
+def refuse_empty(x: Spec, axes: tuple[int, ...]) -> None:
+    """Raise ShapeError if there is no element along ``axes``."""
+    for axis in axes:
+        if x.shape[axis] == 0:
+            raise ShapeError(f"shape {x.shape} has no elements along axis {axis}")
+
+
+def _count(shape, axes):
+    return math.prod(shape[axis] for axis in axes)
+
+
+def _kept(value, x, axes):
+    """Return a reduced ``value`` with the reduced axes back in place, of length 1."""
+    shape = reduced_shape(x.shape, axes, True)
+    return value if value.shape == shape else value.reshape(shape)
+
+
+def _widened(xp, x):
+    """Return x in a dtype that the standard's sums take: booleans as int64."""
+    return xp.astype(x, xp.int64) if x.dtype == xp.bool else x
+
+
+# -- sums and means ----------------------------------------------------------------------------
+
+
+@op("sum", notation="Σ(x)", samples=[*_AXES, *_EMPTY, *_INTEGERS, *_FLAGS])
+class sum:
+    """Sum over axes.
+
+    z = Σ x
+
+    Parameters
+    ----------
+    x : Tensor
+        Booleans and integers are summed as int64, unsigned ones as uint64.
+    axis : int or tuple of int, optional
+        What to sum over; None for all axes.
+    keepdims : bool
+        Keep the summed axes, with length 1.
+    """
+
+    normalize = _axes
+    infer = _accumulated
+
+    def forward(xp, x, *, axis, keepdims):
+        return xp.sum(_widened(xp, x), axis=axis, keepdims=keepdims)
+
+    def backward(g, z, x, *, axis, keepdims):
+        return _kept(g, x, axis)
+
+
+@op("mean", function="mean", floating=True, samples=_AXES)
+class mean:
+    """Arithmetic mean over axes; NaN over none.
+
+    z = Σ x / n
+
+    Parameters
+    ----------
+    x : Tensor
+        Booleans and integers are averaged as float32.
+    axis : int or tuple of int, optional
+        What to average over; None for all axes.
+    keepdims : bool
+        Keep the reduced axes, with length 1.
+    """
+
+    normalize = _axes
+    infer = _reduced
+
+    def backward(g, z, x, *, axis, keepdims):
+        return _kept(g, x, axis) / _count(x.shape, axis)
+
+
+@op(
+    "var",
+    function="var",
+    floating=True,
+    samples=[
+        *_AXES,
+        sample((3, 4), correction=1),
+        sample((2, 3, 4), axis=(0, 2), correction=1, keepdims=True),
+        sample((3, 4), axis=0, correction=0.5),
+    ],
+)
+class var:
+    """Variance over axes: the mean square of what is left when the mean is subtracted.
+
+    z = Σ (x − μ)² / (n − correction), where μ = Σ x / n
+
+    It is computed in two passes, so a large mean takes no digits from it.
+
+    Parameters
+    ----------
+    x : Tensor
+        Integers are converted to float32.
+    axis : int or tuple of int, optional
+        What to reduce; None for all axes.
+    correction : float
+        0 for the variance of what is given, 1 to estimate that of what it was drawn from. NaN
+        results where n is not greater than it.
+    keepdims : bool
+        Keep the reduced axes, with length 1.
+    """
+
+    def normalize(x, /, *, axis=None, correction=0.0, keepdims=False):
+        axes = normalize_axes(axis, x.ndim)
+        return {"axis": axes, "correction": float(correction), "keepdims": bool(keepdims)}
+
+    def infer(x, /, *, axis=None, correction=0.0, keepdims=False):
+        return _reduced(x, axis=axis, keepdims=keepdims)
+
+    def backward(g, z, x, *, axis, correction, keepdims):
+        left = _count(x.shape, axis) - correction
+        freedom = left if left > 0 else 0
+        return _kept(g, x, axis) * 2 / freedom * (x - mean(x, axis=axis, keepdims=True))
+
+    def flops(z, x, *, axis, correction, keepdims):
+        return 4 * x.size
+
+
+@op(
+    "logsumexp",
+    floating=True,
+    samples=[*_AXES, sample([[1e4, 0.0, -1e4], [-1e4, -1e4, -1e4]], axis=1)],
+)
+class logsumexp:
+    """Logarithm of a sum of exponentials, for numbers of any size; −∞ where all are −∞.
+
+    z = m + ln Σ e^(x − m), where m = max(x)
+
+    Parameters
+    ----------
+    x : Tensor
+        Integers are converted to float32.
+    axis : int or tuple of int, optional
+        What to sum over; None for all axes.
+    keepdims : bool
+        Keep the summed axes, with length 1.
+
+    Raises
+    ------
+    ShapeError
+        If there are no elements to sum.
+    """
+
+    normalize = _axes
+    infer = _extreme
+
+    def forward(xp, x, *, axis, keepdims):
+        top = xp.max(x, axis=axis, keepdims=True)
+        top = xp.where(xp.isfinite(top), top, xp.zeros_like(top))
+        z = top + xp.log(xp.sum(xp.exp(x - top), axis=axis, keepdims=True))
+        return z if keepdims else xp.reshape(z, reduced_shape(x.shape, axis, False))
+
+    def backward(g, z, x, *, axis, keepdims):
+        # where all x are -inf, -inf - z would be NaN; the gradient there is 0
+        finite = where(z == -math.inf, 0, z)
+        return _kept(g, x, axis) * exp(x - _kept(finite, x, axis))
+
+    def flops(z, x, *, axis, keepdims):
+        return 4 * x.size
+
+
+# -- products ----------------------------------------------------------------------------------
+
+
+@op(
+    "prod",
+    samples=[*_AXES, *_EMPTY, *_INTEGERS, sample([[0.0, 2.0, 3.0], [0.0, 0.0, 3.0]], axis=1)],
+)
+class prod:
+    """Product over axes.
+
+    z = Π x
+
+    Its gradient is g times the product of the other elements, which is built from products
+    alone, so that it is right where elements are 0; so are all further derivatives.
+
+    Parameters
+    ----------
+    x : Tensor
+        Integers are multiplied as int64, unsigned ones as uint64.
+    axis : int or tuple of int, optional
+        What to multiply over; None for all axes.
+    keepdims : bool
+        Keep the reduced axes, with length 1.
+    """
+
+    normalize = _axes
+    infer = _accumulated
+
+    def forward(xp, x, *, axis, keepdims):
+        # not every namespace multiplies over several axes at once
+        kept = [i for i in range(x.ndim) if i not in axis]
+        last = xp.permute_dims(x, (*kept, *axis))
+        flat = xp.reshape(last, (*(x.shape[i] for i in kept), _count(x.shape, axis)))
+        z = xp.prod(_widened(xp, flat), axis=-1)
+        return xp.reshape(z, reduced_shape(x.shape, axis, keepdims))
+
+    def backward(g, z, x, *, axis, keepdims):
+        kept = tuple(i for i in range(x.ndim) if i not in axis)
+        order = (*kept, *axis)
+        last = registry.get("op", "permute_dims")(x, order)
+        flat = last.reshape(*(x.shape[i] for i in kept), _count(x.shape, axis))
+        others = _product_of_others(flat).reshape(last.shape)
+        back = tuple(order.index(i) for i in range(x.ndim))
+        return _kept(g, x, axis) * registry.get("op", "permute_dims")(others, back)
+
+
+def _product_of_others(x):
+    """Return for each element the product of all others along the last axis.
+
+    Elements are paired: the others of one are its partner and the other pairs. So it takes
+    2 n products in all, in log2(n) rounds.
+    """
+    *outer, length = x.shape
+    flip, concat = registry.get("op", "flip"), registry.get("op", "concat")
+    if length < 2:
+        return _ones(x.shape, x.dtype)
+    if length % 2:
+        x = concat([x, _ones((*outer, 1), x.dtype)], axis=-1)
+    pairs = x.reshape(*outer, x.shape[-1] // 2, 2)
+    partner = flip(pairs, axis=-1)
+    if length > 2:
+        other_pairs = _product_of_others(prod(pairs, axis=-1))
+        partner = partner * other_pairs.reshape(*other_pairs.shape, 1)
+    return partner.reshape(x.shape)[..., :length]
+
+
+def _ones(shape, dtype):
+    return registry.get("op", "broadcast_to")(scalar_constant(1.0, dtype), shape)
+
+
+# -- extremes ----------------------------------------------------------------------------------
+
+
+@op(
+    "max",
+    function="max",
+    kink="equal maxima share the gradient equally",
+    samples=[*_distinct(_AXES), *_INTEGERS[:1]],
+)
+class max:
+    """Greatest element over axes; NaN if one is.
+
+    z = max(x)
+
+    Parameters
+    ----------
+    x : Tensor
+        Of any numeric dtype, which is kept.
+    axis : int or tuple of int, optional
+        What to reduce; None for all axes.
+    keepdims : bool
+        Keep the reduced axes, with length 1.
+
+    Raises
+    ------
+    ShapeError
+        If there are no elements to choose from.
+    """
+
+    normalize = _axes
+    infer = _extreme
+
+    def backward(g, z, x, *, axis, keepdims):
+        return _shared(g, z, x, axis)
+
+
+@op(
+    "min",
+    function="min",
+    kink="equal minima share the gradient equally",
+    samples=[*_distinct(_AXES), *_INTEGERS[:1]],
+)
+class min:
+    """Least element over axes; NaN if one is.
+
+    z = min(x)
+
+    Parameters
+    ----------
+    x : Tensor
+        Of any numeric dtype, which is kept.
+    axis : int or tuple of int, optional
+        What to reduce; None for all axes.
+    keepdims : bool
+        Keep the reduced axes, with length 1.
+
+    Raises
+    ------
+    ShapeError
+        If there are no elements to choose from.
+    """
+
+    normalize = _axes
+    infer = _extreme
+
+    def backward(g, z, x, *, axis, keepdims):
+        return _shared(g, z, x, axis)
+
+
+def _shared(g, z, x, axis):
+    """Return ``g`` divided equally among the elements of ``x`` that are equal to ``z``."""
+    chosen = x == _kept(z, x, axis)
+    share = _kept(g, x, axis) / sum(chosen, axis=axis, keepdims=True)
+    return where(chosen, share, 0)
+
+
+_ARG_SAMPLES = [
+    sample(Draw((3, 4), distinct=True)),
+    sample(Draw((3, 4), distinct=True), axis=1),
+    sample(Draw((2, 3, 4), distinct=True), axis=-2, keepdims=True),
+    sample(Draw((3, 4), distinct=True), keepdims=True),
+    sample([[1.0, 3.0, 3.0], [2.0, 2.0, 1.0]], axis=1),
+    sample(()),
+    sample((0, 3), axis=1),
+    sample(Draw((3, 4), -9, 9, "int32"), axis=0),
+]
+
+
+def _one_axis(x, /, *, axis=None, keepdims=False):
+    return {
+        "axis": None if axis is None else normalize_axis(axis, x.ndim),
+        "keepdims": bool(keepdims),
+    }
+
+
+def _position(x, /, *, axis=None, keepdims=False):
+    axes = normalize_axes(axis, x.ndim)
+    return _extreme(x, axis=axes, keepdims=keepdims).with_dtype(DEFAULT_INTEGER)
+
+
+@op(
+    "argmax",
+    function="argmax",
+    no_gradient="its output is an index",
+    samples=_ARG_SAMPLES,
+)
+class argmax:
+    """Index of the greatest element along an axis, the first of equals; int64.
+
+    z = the least i with x_i = max(x)
+
+    Parameters
+    ----------
+    x : Tensor
+        Of any numeric dtype.
+    axis : int, optional
+        Along which axis; None for the index in row-major order.
+    keepdims : bool
+        Keep the reduced axes, with length 1.
+
+    Raises
+    ------
+    ShapeError
+        If there are no elements to choose from.
+    """
+
+    normalize = _one_axis
+    infer = _position
+
+
+@op(
+    "argmin",
+    function="argmin",
+    no_gradient="its output is an index",
+    samples=_ARG_SAMPLES,
+)
+class argmin:
+    """Index of the least element along an axis, the first of equals; int64.
+
+    z = the least i with x_i = min(x)
+
+    Parameters
+    ----------
+    x : Tensor
+        Of any numeric dtype.
+    axis : int, optional
+        Along which axis; None for the index in row-major order.
+    keepdims : bool
+        Keep the reduced axes, with length 1.
+
+    Raises
+    ------
+    ShapeError
+        If there are no elements to choose from.
+    """
+
+    normalize = _one_axis
+    infer = _position
+
+
+# -- running sums ------------------------------------------------------------------------------
+
+
+@op(
+    "cumulative_sum",
+    samples=[
+        sample((5,)),
+        sample((3, 4), axis=0),
+        sample((2, 3, 4), axis=-2),
+        sample((3, 4), axis=1, include_initial=True),
+        sample((3, 1), axis=1),
+        sample((3, 0), axis=1),
+        sample((3, 0), axis=1, include_initial=True),
+        sample(Draw((3, 4), -9, 9, "int32"), axis=0),
+        sample(Draw((3, 4), dtype="bool"), axis=1),
+    ],
+)
+class cumulative_sum:
+    """Running sum along an axis.
+
+    z_i = x_0 + … + x_i
+
+    Parameters
+    ----------
+    x : Tensor
+        Booleans and integers are summed as int64, unsigned ones as uint64.
+    axis : int, optional
+        Along which axis; may be left out if there is only one.
+    include_initial : bool
+        Begin with the empty sum, 0, which makes the axis longer by one.
+
+    Raises
+    ------
+    ShapeError
+        If there is no such axis, or several and none is named.
+    """
+
+    def normalize(x, /, *, axis=None, include_initial=False):
+        if axis is None and x.ndim != 1:
+            raise ShapeError(f"shape {x.shape} has {x.ndim} axes, not one; name one by axis=")
+        chosen = normalize_axis(0 if axis is None else axis, x.ndim)
+        return {"axis": chosen, "include_initial": bool(include_initial)}
+
+    def infer(x, /, *, axis=None, include_initial=False):
+        shape = list(x.shape)
+        shape[axis] += include_initial
+        return Spec(tuple(shape), sum_dtype(x.dtype))
+
+    def forward(xp, x, *, axis, include_initial):
+        return xp.cumulative_sum(_widened(xp, x), axis=axis, include_initial=include_initial)
+
+    def backward(g, z, x, *, axis, include_initial):
+        flip = registry.get("op", "flip")
+        if include_initial:
+            g = g[(*[slice(None)] * axis, slice(1, None))]
+        return flip(cumulative_sum(flip(g, axis=axis), axis=axis), axis=axis)
