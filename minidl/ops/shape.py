@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
+import math
+import operator
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+from typing import Any
+
+from minidl.errors import DtypeError, ShapeError
 from minidl.graph.op import op, sample
-from minidl.graph.spec import broadcast_shapes, check_dtype, is_float
-from minidl.errors import ShapeError
+from minidl.graph.spec import (
+    Spec,
+    broadcast_shapes,
+    check_dtype,
+    is_float,
+    normalize_axes,
+    normalize_axis,
+    promote,
+)
+from minidl.ops.indexing import slice_op
 
 
-@op("astype", view=True, samples=[sample((2, 3), dtype="float64")])
+@op(
+    "astype",
+    view=True,
+    samples=[
+        sample((2, 3), dtype="float64"),
+        sample((2, 3), dtype="float32"),
+        sample([[1, 2], [3, 4]], dtype="float64"),
+    ],
+)
 class astype:
     """Conversion to another dtype.
 
     z = x, as dtype
+
+    A float becomes an integer by dropping its fraction. Between floats the gradient is
+    converted back; through any other conversion none flows.
     """
 
     def normalize(x, /, dtype):
@@ -27,24 +53,36 @@ class astype:
         return g.astype(x.dtype) if is_float(x.dtype) else None
 
 
-@op("reshape", view=True, samples=[sample((2, 6), shape=(3, 4)), sample((2, 6), shape=(-1,))])
+@op(
+    "reshape",
+    view=True,
+    samples=[
+        sample((2, 6), shape=(3, 4)),
+        sample((2, 6), shape=(-1,)),
+        sample((), shape=(1, 1)),
+        sample((0, 3), shape=(3, 0)),
+    ],
+)
 class reshape:
-    """The same elements, in row-major order, in another shape; one length may be -1."""
+    """The same elements, in row-major order, in another shape.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+        One length may be -1: it follows from the others.
+    """
 
     def normalize(x, /, shape):
-        shape = (shape,) if isinstance(shape, int) else tuple(shape)
-        known = 1
-        for length in shape:
-            known *= length if length != -1 else 1
-        if shape.count(-1) == 1 and known and x.size % known == 0:
-            shape = tuple(x.size // known if n == -1 else n for n in shape)
-        return {"shape": shape}
+        lengths = shape_tuple(shape)
+        known = math.prod(n for n in lengths if n != -1)
+        if lengths.count(-1) == 1 and known and x.size % known == 0:
+            lengths = tuple(x.size // known if n == -1 else n for n in lengths)
+        return {"shape": lengths}
 
     def infer(x, /, shape):
-        result = x.with_shape(shape)
-        if -1 in shape or result.size != x.size:
+        if any(n < 0 for n in shape) or math.prod(shape) != x.size:
             raise ShapeError(f"shape {x.shape} has {x.size} elements and cannot become {shape}")
-        return result
+        return x.with_shape(shape)
 
     def forward(xp, x, *, shape):
         return xp.reshape(x, shape)
@@ -53,12 +91,16 @@ class reshape:
         return g.reshape(x.shape)
 
 
-@op("broadcast_to", view=True, samples=[sample((3, 1), shape=(2, 3, 4))])
+@op(
+    "broadcast_to",
+    view=True,
+    samples=[sample((3, 1), shape=(2, 3, 4)), sample((), shape=(2,)), sample((1, 2), shape=(0, 2))],
+)
 class broadcast_to:
-    """The value repeated along new axes and axes of length 1."""
+    """The value repeated along new axes and along axes of length 1."""
 
     def normalize(x, /, shape):
-        return {"shape": tuple(shape)}
+        return {"shape": shape_tuple(shape)}
 
     def infer(x, /, shape):
         if broadcast_shapes(x.shape, shape) != shape:
@@ -70,3 +112,321 @@ class broadcast_to:
 
     def backward(g, z, x, *, shape):
         return g
+
+
+@op(
+    "expand_dims",
+    view=True,
+    samples=[sample((2, 3)), sample((2, 3), axis=-1), sample((2, 3), axis=(0, 2))],
+)
+class expand_dims:
+    """New axes of length 1.
+
+    Parameters
+    ----------
+    axis : int or tuple of int
+        Where they stand in the result.
+    """
+
+    def normalize(x, /, *, axis=0):
+        added = 1 if isinstance(axis, int) else len(axis)
+        return {"axis": normalize_axes(axis, x.ndim + added)}
+
+    def infer(x, /, *, axis=0):
+        old = iter(x.shape)
+        ndim = x.ndim + len(axis)
+        return x.with_shape(1 if place in axis else next(old) for place in range(ndim))
+
+    def forward(xp, x, *, axis):
+        for place in axis:
+            x = xp.expand_dims(x, axis=place)
+        return x
+
+    def backward(g, z, x, *, axis):
+        return squeeze(g, axis=axis)
+
+
+@op(
+    "squeeze",
+    view=True,
+    samples=[sample((2, 1, 3), axis=1), sample((1, 2, 1), axis=(0, -1)), sample((2,), axis=())],
+)
+class squeeze:
+    """The value without some axes of length 1.
+
+    Parameters
+    ----------
+    axis : int or tuple of int
+        The axes to remove. They must be named, so that the shape never depends on a length that
+        happens to be 1.
+    """
+
+    def normalize(x, /, axis):
+        return {"axis": normalize_axes(() if axis is None else axis, x.ndim)}
+
+    def infer(x, /, axis):
+        for place in axis:
+            if x.shape[place] != 1:
+                raise ShapeError(
+                    f"axis {place} of shape {x.shape} has length {x.shape[place]}; "
+                    f"only axes of length 1 can be removed"
+                )
+        return x.with_shape(n for place, n in enumerate(x.shape) if place not in axis)
+
+    def forward(xp, x, *, axis):
+        return xp.squeeze(x, axis=axis)
+
+    def backward(g, z, x, *, axis):
+        return expand_dims(g, axis=axis)
+
+
+@op(
+    "concat",
+    samples=[
+        sample((2, 3), (1, 3), (4, 3)),
+        sample((2, 3), (2, 1), axis=-1),
+        sample((2, 0), (2, 2), axis=1),
+    ],
+)
+class concat:
+    """Values joined along an axis they have.
+
+    Parameters
+    ----------
+    *arrays : Tensor, or one sequence of them
+        Their shapes agree but for ``axis``.
+    axis : int
+        The axis along which they are joined.
+    """
+
+    def normalize(*arrays, axis=0):
+        if not arrays:
+            raise ShapeError("there is nothing to join")
+        return {"axis": normalize_axis(axis, arrays[0].ndim)}
+
+    def infer(*arrays, axis=0):
+        first = arrays[0].shape
+        for array in arrays[1:]:
+            if _without(array.shape, axis) != _without(first, axis) or array.ndim != len(first):
+                raise ShapeError(
+                    f"shapes {first} and {array.shape} differ in more than axis {axis}, "
+                    f"along which they are joined"
+                )
+        joined = (*first[:axis], sum(array.shape[axis] for array in arrays), *first[axis + 1 :])
+        return Spec(joined, promote(array.dtype for array in arrays))
+
+    def forward(xp, *arrays, axis):
+        return xp.concat(arrays, axis=axis)
+
+    def backward(g, z, *arrays, axis):
+        return _parts(g, [array.shape[axis] for array in arrays], axis)
+
+
+@op("stack", samples=[sample((2, 3), (2, 3)), sample((2,), (2,), (2,), axis=-1)])
+class stack:
+    """Values of one shape joined along a new axis.
+
+    Parameters
+    ----------
+    *arrays : Tensor, or one sequence of them
+        All of one shape.
+    axis : int
+        Where the new axis stands in the result.
+    """
+
+    def compose(*arrays, axis=0):
+        shapes = {array.shape for array in arrays}
+        if len(shapes) != 1:
+            found = ", ".join(str(shape) for shape in sorted(shapes)) or "none"
+            raise ShapeError(f"stack: takes values of one shape, not {found}")
+        return concat(*(expand_dims(array, axis=axis) for array in arrays), axis=axis)
+
+
+@op("split", samples=[sample((6, 2), parts=3), sample((2, 6), parts=(1, 2, 3), axis=1)])
+class split:
+    """A value cut into parts along an axis: a tuple of them.
+
+    Parameters
+    ----------
+    parts : int or sequence of int
+        How many equal parts, or the length of each part.
+    axis : int
+        The axis that is cut.
+    """
+
+    def compose(x, /, parts, axis=0):
+        try:
+            axis = normalize_axis(axis, x.ndim)
+        except ShapeError as error:
+            raise ShapeError(f"split: {error}") from None
+        return _parts(x, _part_lengths(parts, x.shape[axis], axis), axis)
+
+
+@op("flip", view=True, samples=[sample((2, 3)), sample((2, 3), axis=-1)])
+class flip:
+    """The elements in reverse order along axes.
+
+    Parameters
+    ----------
+    axis : int or tuple of int, optional
+        Default: all.
+    """
+
+    def normalize(x, /, *, axis=None):
+        return {"axis": normalize_axes(axis, x.ndim)}
+
+    def infer(x, /, *, axis=None):
+        return x
+
+    def forward(xp, x, *, axis):
+        return xp.flip(x, axis=axis)
+
+    def backward(g, z, x, *, axis):
+        return flip(g, axis=axis)
+
+
+@op(
+    "pad",
+    samples=[
+        sample((2, 3), pad_width=((1, 0), (2, 1))),
+        sample((2, 3), pad_width=1, value=0.5),
+        sample((3,), pad_width=(0, 2)),
+        sample((), pad_width=1),
+    ],
+)
+class pad:
+    """The value with a border of one constant.
+
+    Parameters
+    ----------
+    pad_width : int, (int, int) or sequence of (int, int)
+        How much before and after: the same everywhere, the same for every axis, or for each axis.
+    value : number
+        What the border holds.
+    """
+
+    def normalize(x, /, pad_width, *, value=0.0):
+        widths = _pad_widths(pad_width, x.ndim)
+        if is_float(x.dtype):
+            return {"pad_width": widths, "value": float(value)}
+        if value != int(value):
+            raise DtypeError(f"a value of dtype {x.dtype} cannot be padded with {value}")
+        return {"pad_width": widths, "value": int(value)}
+
+    def infer(x, /, pad_width, *, value=0.0):
+        widths = zip(x.shape, pad_width, strict=True)
+        return x.with_shape(before + n + after for n, (before, after) in widths)
+
+    def forward(xp, x, *, pad_width, value):
+        padded = [before + n + after for n, (before, after) in zip(x.shape, pad_width, strict=True)]
+        result = xp.full(tuple(padded), value, dtype=x.dtype)
+        inner = [
+            slice(before, before + n) for n, (before, _) in zip(x.shape, pad_width, strict=True)
+        ]
+        result[(..., *inner)] = x
+        return result
+
+    def backward(g, z, x, *, pad_width, value):
+        widths = zip(x.shape, pad_width, strict=True)
+        return slice_op(g, ranges=[(before, before + n, 1) for n, (before, _) in widths])
+
+
+@op("tril", samples=[sample((3, 4)), sample((2, 3, 3), k=-1), sample((2, 3), k=1)])
+class tril:
+    """The lower triangle of the last two axes: 0 above diagonal ``k``.
+
+    z_ij = x_ij if j − i ≤ k, else 0
+    """
+
+    def normalize(x, /, *, k=0):
+        return {"k": operator.index(k)}
+
+    def infer(x, /, *, k=0):
+        return _matrices(x)
+
+    def forward(xp, x, *, k):
+        return xp.tril(x, k=k)
+
+    def backward(g, z, x, *, k):
+        return tril(g, k=k)
+
+
+@op("triu", samples=[sample((3, 4)), sample((2, 3, 3), k=-1), sample((2, 3), k=1)])
+class triu:
+    """The upper triangle of the last two axes: 0 below diagonal ``k``.
+
+    z_ij = x_ij if j − i ≥ k, else 0
+    """
+
+    def normalize(x, /, *, k=0):
+        return {"k": operator.index(k)}
+
+    def infer(x, /, *, k=0):
+        return _matrices(x)
+
+    def forward(xp, x, *, k):
+        return xp.triu(x, k=k)
+
+    def backward(g, z, x, *, k):
+        return triu(g, k=k)
+
+
+def shape_tuple(shape: int | Sequence[int]) -> tuple[int, ...]:
+    """Return a shape, given as one length or several, as a tuple of Python integers."""
+    try:
+        if hasattr(shape, "__index__"):
+            return (operator.index(shape),)
+        return tuple(operator.index(n) for n in shape)  # type: ignore[union-attr]
+    except TypeError:
+        raise ShapeError(f"a shape is made of integers, not {shape!r}") from None
+
+
+def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    return shape[:axis] + shape[axis + 1 :]
+
+
+def _parts(x: Any, lengths: Sequence[int], axis: int) -> tuple[Any, ...]:
+    """Cut ``x`` along ``axis`` into consecutive parts."""
+    full = [(0, n, 1) for n in x.shape]
+    bounds = pairwise(accumulate(lengths, initial=0))
+    return tuple(
+        slice_op(x, ranges=[*full[:axis], (start, stop, 1), *full[axis + 1 :]])
+        for start, stop in bounds
+    )
+
+
+def _part_lengths(parts: int | Sequence[int], length: int, axis: int) -> list[int]:
+    if isinstance(parts, int):
+        if parts < 1 or length % parts:
+            raise ShapeError(
+                f"split: axis {axis} of length {length} cannot be cut into {parts} equal parts; "
+                f"give the length of each part"
+            )
+        return [length // parts] * parts
+    lengths = [operator.index(n) for n in parts]
+    if sum(lengths) != length or any(n < 0 for n in lengths):
+        raise ShapeError(
+            f"split: parts of lengths {lengths} do not make up axis {axis} of length {length}"
+        )
+    return lengths
+
+
+def _pad_widths(pad_width: Any, ndim: int) -> tuple[tuple[int, int], ...]:
+    """Return (before, after) for each axis."""
+    if isinstance(pad_width, int):
+        widths = [(pad_width, pad_width)] * ndim
+    elif len(pad_width) == 2 and all(isinstance(n, int) for n in pad_width):
+        widths = [tuple(pad_width)] * ndim
+    else:
+        widths = [tuple(pair) for pair in pad_width]
+    if len(widths) != ndim or any(len(pair) != 2 for pair in widths):
+        raise ShapeError(f"pad_width {pad_width} does not give (before, after) for {ndim} axes")
+    if any(n < 0 for pair in widths for n in pair):
+        raise ShapeError(f"pad_width {pad_width} is negative; cut with a slice instead")
+    return tuple((operator.index(before), operator.index(after)) for before, after in widths)
+
+
+def _matrices(x: Spec) -> Spec:
+    if x.ndim < 2:
+        raise ShapeError(f"takes a value with at least 2 axes, not of shape {x.shape}")
+    return x

@@ -1,0 +1,238 @@
+"""Values made from nothing but their shape: ops without inputs."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from minidl.errors import DtypeError, ShapeError
+from minidl.graph.op import op, sample
+from minidl.graph.spec import DEFAULT_FLOAT, DEFAULT_INTEGER, Spec, check_dtype, is_float
+from minidl.ops.shape import shape_tuple
+
+_NO_INPUTS = "it has no inputs"
+_CONSTANT = "it is the same whatever its input holds"
+
+
+@op(
+    "zeros", no_gradient=_NO_INPUTS, samples=[sample(shape=(2, 3)), sample(shape=(), dtype="int32")]
+)
+class zeros:
+    """Zeros.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+    dtype : str
+    """
+
+    def normalize(shape, *, dtype=DEFAULT_FLOAT):
+        return {"shape": _lengths(shape), "dtype": check_dtype(dtype)}
+
+    def infer(shape, *, dtype=DEFAULT_FLOAT):
+        return Spec(shape, dtype)
+
+    def forward(xp, *, shape, dtype):
+        return xp.zeros(shape, dtype=getattr(xp, dtype))
+
+
+@op("ones", no_gradient=_NO_INPUTS, samples=[sample(shape=(2, 3)), sample(shape=4, dtype="bool")])
+class ones:
+    """Ones.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+    dtype : str
+    """
+
+    def normalize(shape, *, dtype=DEFAULT_FLOAT):
+        return {"shape": _lengths(shape), "dtype": check_dtype(dtype)}
+
+    def infer(shape, *, dtype=DEFAULT_FLOAT):
+        return Spec(shape, dtype)
+
+    def forward(xp, *, shape, dtype):
+        return xp.ones(shape, dtype=getattr(xp, dtype))
+
+
+@op(
+    "full",
+    no_gradient=_NO_INPUTS,
+    samples=[
+        sample(shape=(2, 3), fill_value=0.5),
+        sample(shape=(), fill_value=7, dtype="int64"),
+    ],
+)
+class full:
+    """One number everywhere.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+    fill_value : number
+    dtype : str
+    """
+
+    def normalize(shape, fill_value, *, dtype=DEFAULT_FLOAT):
+        kind = check_dtype(dtype)
+        return {"shape": _lengths(shape), "fill_value": _number(fill_value, kind), "dtype": kind}
+
+    def infer(shape, fill_value, *, dtype=DEFAULT_FLOAT):
+        return Spec(shape, dtype)
+
+    def forward(xp, *, shape, fill_value, dtype):
+        return xp.full(shape, fill_value, dtype=getattr(xp, dtype))
+
+
+@op(
+    "arange",
+    no_gradient=_NO_INPUTS,
+    samples=[
+        sample(start=5),
+        sample(start=4, stop=-3, step=-2),
+        sample(start=0.5, stop=3.0, step=0.75, dtype="float64"),
+        sample(start=3, stop=1),
+    ],
+)
+class arange:
+    """Evenly spaced numbers: start, start + step … up to but without stop.
+
+    Parameters
+    ----------
+    start : number
+        The first one; if ``stop`` is left out, it is ``stop``, and the first is 0.
+    stop, step : number
+    dtype : str, optional
+        Default int64 if all three are integers, else float32.
+
+    Raises
+    ------
+    ShapeError
+        If ``step`` is 0.
+    """
+
+    def normalize(start, stop=None, step=1, *, dtype=None):
+        if stop is None:
+            start, stop = 0, start
+        if step == 0:
+            raise ShapeError("step must not be 0")
+        integral = all(isinstance(number, int) for number in (start, stop, step))
+        kind = check_dtype(dtype or (DEFAULT_INTEGER if integral else DEFAULT_FLOAT))
+        return {"start": start, "stop": stop, "step": step, "dtype": kind}
+
+    def infer(start, stop=None, step=1, *, dtype=None):
+        return Spec((max(math.ceil((stop - start) / step), 0),), dtype)
+
+    def forward(xp, *, start, stop, step, dtype):
+        return xp.arange(start, stop, step, dtype=getattr(xp, dtype))
+
+
+@op(
+    "linspace",
+    no_gradient=_NO_INPUTS,
+    samples=[
+        sample(start=-1.0, stop=1.0, num=5, dtype="float64"),
+        sample(start=0, stop=1, num=4, endpoint=False),
+        sample(start=2.0, stop=3.0, num=1),
+    ],
+)
+class linspace:
+    """A number of evenly spaced numbers from start to stop.
+
+    Parameters
+    ----------
+    start, stop : float
+    num : int
+        How many.
+    dtype : str
+        A float dtype.
+    endpoint : bool
+        Whether the last one is ``stop``.
+    """
+
+    def normalize(start, stop, num, *, dtype=DEFAULT_FLOAT, endpoint=True):
+        kind = check_dtype(dtype)
+        if not is_float(kind):
+            raise DtypeError(f"evenly spaced numbers have a float dtype, not {kind}")
+        (count,) = _lengths(num)
+        return {
+            "start": float(start),
+            "stop": float(stop),
+            "num": count,
+            "dtype": kind,
+            "endpoint": bool(endpoint),
+        }
+
+    def infer(start, stop, num, *, dtype=DEFAULT_FLOAT, endpoint=True):
+        return Spec((num,), dtype)
+
+    def forward(xp, *, start, stop, num, dtype, endpoint):
+        return xp.linspace(start, stop, num, dtype=getattr(xp, dtype), endpoint=endpoint)
+
+
+@op(
+    "eye",
+    no_gradient=_NO_INPUTS,
+    samples=[sample(n_rows=3), sample(n_rows=2, n_cols=4, k=1), sample(n_rows=3, k=-1)],
+)
+class eye:
+    """A matrix with ones on one diagonal and zeros elsewhere.
+
+    Parameters
+    ----------
+    n_rows : int
+    n_cols : int, optional
+        Default ``n_rows``.
+    k : int
+        Which diagonal: 0 the main one, 1 the one above it.
+    dtype : str
+    """
+
+    def normalize(n_rows, n_cols=None, *, k=0, dtype=DEFAULT_FLOAT):
+        columns = n_rows if n_cols is None else n_cols
+        rows, columns = _lengths((n_rows, columns))
+        return {
+            "n_rows": rows,
+            "n_cols": columns,
+            "k": operator.index(k),
+            "dtype": check_dtype(dtype),
+        }
+
+    def infer(n_rows, n_cols=None, *, k=0, dtype=DEFAULT_FLOAT):
+        return Spec((n_rows, n_cols), dtype)
+
+    def forward(xp, *, n_rows, n_cols, k, dtype):
+        return xp.eye(n_rows, n_cols, k=k, dtype=getattr(xp, dtype))
+
+
+@op("zeros_like", no_gradient=_CONSTANT, samples=[sample((2, 3)), sample((2,), dtype="int32")])
+class zeros_like:
+    """Zeros in the shape of a value, and in its dtype unless said otherwise."""
+
+    def compose(x, /, *, dtype=None):
+        return zeros(x.shape, dtype=dtype or x.dtype)
+
+
+@op("ones_like", no_gradient=_CONSTANT, samples=[sample((2, 3)), sample((2,), dtype="int32")])
+class ones_like:
+    """Ones in the shape of a value, and in its dtype unless said otherwise."""
+
+    def compose(x, /, *, dtype=None):
+        return ones(x.shape, dtype=dtype or x.dtype)
+
+
+def _lengths(shape: int | Sequence[int]) -> tuple[int, ...]:
+    lengths = shape_tuple(shape)
+    if any(n < 0 for n in lengths):
+        raise ShapeError(f"shape {lengths} has a negative length")
+    return lengths
+
+
+def _number(value: Any, dtype: str) -> bool | int | float:
+    """Return ``value`` in the Python type of ``dtype``, so that equal calls are equal."""
+    if dtype == "bool":
+        return bool(value)
+    return float(value) if is_float(dtype) else operator.index(value)

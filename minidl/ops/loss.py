@@ -1,0 +1,343 @@
+"""Losses: how far predictions are from targets, as ops that stay finite for any logits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minidl import registry
+from minidl.errors import DtypeError, GraphError, ShapeError
+from minidl.graph.node import Tensor
+from minidl.graph.op import Draw, op, sample
+from minidl.graph.spec import INTEGERS, Spec, is_float, normalize_axis, promote
+from minidl.ops.indexing import one_hot
+
+_REDUCTIONS = ("mean", "sum", "none")
+_PAIR = (Draw((3, 4)), Draw((3, 4), -2.0, 2.0))
+_APART = (Draw((3, 4), -2.0, -0.6), Draw((3, 4), -0.4, 2.0))
+
+
+@op(
+    "squared_error",
+    floating=True,
+    samples=[
+        sample((2,), (2,)),
+        sample((3, 4), (3, 4), reduction="mean"),
+        sample((3, 4), (3, 4), reduction="none"),
+        sample((), ()),
+    ],
+)
+class squared_error:
+    """The quadratic loss, with its ½.
+
+    z = ½ Σ (p − t)²
+
+    Parameters
+    ----------
+    p, t : Tensor
+        Prediction and target, of one shape.
+    reduction : {"sum", "mean", "none"}
+        "mean" divides by the number of elements; "none" is ½ (p − t)² for each.
+    """
+
+    def normalize(p, t, /, *, reduction="sum"):
+        _check_reduction("squared_error", reduction)
+        return {"reduction": reduction}
+
+    def infer(p, t, /, *, reduction="sum"):
+        _check_same_shape(p, t)
+        return Spec(p.shape if reduction == "none" else (), promote((p.dtype, t.dtype)))
+
+    def forward(xp, p, t, *, reduction):
+        difference = p - t
+        halves = 0.5 * (difference * difference)
+        if reduction == "none":
+            return halves
+        return xp.sum(halves) if reduction == "sum" else xp.mean(halves)
+
+    def backward(g, z, p, t, *, reduction):
+        if reduction == "mean":
+            g = g / p.size
+        return g * (p - t), g * (t - p)
+
+
+@op(
+    "softmax_cross_entropy",
+    floating=True,
+    samples=[
+        sample((3, 4), Draw((3, 4), 0.1, 1.0)),
+        sample((2, 3, 2), Draw((2, 3, 2), 0.1, 1.0), axis=1),
+        sample((4,), Draw((4,), 0.1, 1.0)),
+        sample((0, 3), Draw((0, 3), 0.1, 1.0)),
+    ],
+)
+class softmax_cross_entropy:
+    """Cross entropy of the probabilities t with the softmax of the logits x, along an axis.
+
+    z = − Σ t log softmax(x)  =  Σ t · log Σ e^(x − max x)  +  Σ t · (max x − x)
+
+    No term of the second form is negative, so nothing cancels. A class with t = 0 counts as 0
+    even where its logit is −∞.
+
+    Parameters
+    ----------
+    x, t : Tensor
+        Logits and weights, of one shape; the weights need not sum to 1.
+    axis : int
+        The classes; the result has no such axis.
+    """
+
+    def normalize(x, t, /, *, axis=-1):
+        return {"axis": normalize_axis(axis, x.ndim)}
+
+    def infer(x, t, /, *, axis=-1):
+        _check_same_shape(x, t)
+        if not x.shape[axis]:
+            raise ShapeError(f"axis {axis} of shape {x.shape} holds no classes")
+        return Spec(x.shape[:axis] + x.shape[axis + 1 :], promote((x.dtype, t.dtype)))
+
+    def forward(xp, x, t, *, axis):
+        below = xp.max(x, axis=axis, keepdims=True) - x
+        log_sum = xp.log(xp.sum(xp.exp(-below), axis=axis))
+        missed = xp.where(t == 0, xp.zeros_like(t), t * below)
+        return xp.sum(t, axis=axis) * log_sum + xp.sum(missed, axis=axis)
+
+    def backward(g, z, x, t, *, axis):
+        ops = registry.get
+        g = ops("op", "expand_dims")(g, axis=axis)
+        total = t.sum(axis=axis, keepdims=True)
+        to_logits = g * (total * ops("op", "softmax")(x, axis=axis) - t)
+        return to_logits, -(g * ops("op", "log_softmax")(x, axis=axis))
+
+
+@op(
+    "cross_entropy",
+    samples=[
+        sample((3, 4), Draw((3,), 0, 4, dtype="int64")),
+        sample((3, 4), Draw((3, 4), 0.1, 1.0), reduction="sum"),
+        sample((2, 3, 2), Draw((2, 2), 0, 3, dtype="int64"), reduction="none"),
+        sample((3, 4), Draw((3,), 0, 4, dtype="int64"), label_smoothing=0.1),
+        sample((2, 2, 3), Draw((2, 2), 0, 3, dtype="int64"), axis=-1),
+        sample((4,), 2),
+    ],
+)
+class cross_entropy:
+    """Cross entropy of class targets with the softmax of the logits.
+
+    z = − Σ t log softmax(x), t being 1 for the target class and 0 for the others
+
+    Parameters
+    ----------
+    logits : Tensor
+        (N, C), or (N, C, d₁, …) as in PyTorch, or (C,).
+    target : Tensor
+        Class indices, integers in the shape of ``logits`` without its class axis; or
+        probabilities, floats in the shape of ``logits``. On ``numpy`` an index that is no class
+        is a DataError when the program runs; on other backends its loss is 0.
+    label_smoothing : float
+        From 0 to below 1: t becomes (1 − ε) t + ε / C (Szegedy et al. 2016).
+    reduction : {"mean", "sum", "none"}
+        Over all samples, ``d₁ …`` included.
+    axis : int, optional
+        The class axis. Default 1, or 0 for logits of one axis.
+    """
+
+    def compose(logits, target, /, *, label_smoothing=0.0, reduction="mean", axis=None):
+        _check_reduction("cross_entropy", reduction)
+        if not 0 <= label_smoothing < 1:
+            raise GraphError(
+                f"cross_entropy: label_smoothing must be at least 0 and below 1, "
+                f"not {label_smoothing}"
+            )
+        axis = _class_axis(logits, axis)
+        weights = _class_weights(logits, target, axis)
+        if label_smoothing:
+            spread = label_smoothing / logits.shape[axis]
+            weights = weights * (1.0 - label_smoothing) + spread
+        return _reduce(softmax_cross_entropy(logits, weights, axis=axis), reduction)
+
+
+@op(
+    "sigmoid_cross_entropy",
+    elementwise=True,
+    floating=True,
+    scalar="maximum(x, 0) - x * t + log1p(exp(-abs(x)))",
+    domains=((-4.0, 4.0), (0.0, 1.0)),
+)
+class sigmoid_cross_entropy:
+    """Cross entropy of the probability t with the sigmoid of the logit x.
+
+    z = − t log σ(x) − (1 − t) log(1 − σ(x))  =  max(x, 0) − x t + log(1 + e^−|x|)
+    """
+
+    def forward(xp, x, t):
+        positive = xp.where(x > 0, x, xp.zeros_like(x))
+        return positive - x * t + xp.log1p(xp.exp(-xp.abs(x)))
+
+    def backward(g, z, x, t):
+        return g * (registry.get("op", "sigmoid")(x) - t), -(g * x)
+
+
+@op(
+    "binary_cross_entropy_with_logits",
+    samples=[
+        sample((3, 4), Draw((3, 4), 0.0, 1.0)),
+        sample((3,), Draw((3,), 0, 2, dtype="int64"), reduction="sum"),
+        sample((3,), Draw((3,), 0.0, 1.0), reduction="none"),
+    ],
+)
+class binary_cross_entropy_with_logits:
+    """Cross entropy of yes-or-no targets with the sigmoid of the logits.
+
+    z = max(x, 0) − x t + log(1 + e^−|x|)
+
+    Parameters
+    ----------
+    logits, target : Tensor
+        Of one shape; targets are booleans, 0 and 1, or probabilities.
+    reduction : {"mean", "sum", "none"}
+        Over all elements.
+    """
+
+    def compose(logits, target, /, *, reduction="mean"):
+        name = "binary_cross_entropy_with_logits"
+        _check_pair(name, logits, target, reduction)
+        return _reduce(sigmoid_cross_entropy(logits, target), reduction)
+
+
+@op("mse", samples=[sample(*_PAIR), sample(*_PAIR, reduction="sum"), sample((), ())])
+class mse:
+    """Mean squared error.
+
+    z = mean (p − t)²
+
+    Parameters
+    ----------
+    p, t : Tensor
+        Prediction and target, of one shape.
+    reduction : {"mean", "sum", "none"}
+        Over all elements.
+    """
+
+    def compose(p, t, /, *, reduction="mean"):
+        _check_pair("mse", p, t, reduction)
+        return _reduce(registry.get("op", "square")(p - t), reduction)
+
+
+@op(
+    "mae",
+    kink="at p = t the gradient is 0",
+    samples=[sample(*_APART), sample(*_APART, reduction="sum"), sample(*_APART, reduction="none")],
+)
+class mae:
+    """Mean absolute error.
+
+    z = mean |p − t|
+
+    Parameters
+    ----------
+    p, t : Tensor
+        Prediction and target, of one shape.
+    reduction : {"mean", "sum", "none"}
+        Over all elements.
+    """
+
+    def compose(p, t, /, *, reduction="mean"):
+        _check_pair("mae", p, t, reduction)
+        return _reduce(abs(p - t), reduction)
+
+
+@op(
+    "huber",
+    kink="at |p − t| = delta the gradient is ±delta from both sides; its own gradient jumps",
+    samples=[
+        sample(Draw((3, 4), -0.4, 0.4), Draw((3, 4), -0.4, 0.4)),
+        sample(*_APART, delta=0.1, reduction="sum"),
+        sample(*_PAIR, delta=5.0, reduction="none"),
+    ],
+)
+class huber:
+    """Huber's loss: quadratic near the target, linear far from it (Huber 1964).
+
+    z = mean of  ½ d²  where |d| ≤ delta,  delta · (|d| − ½ delta)  elsewhere,  with d = p − t
+
+    It is computed as c · (d − ½ c), c being d clipped to [−delta, delta], which has the right
+    derivatives everywhere.
+
+    Parameters
+    ----------
+    p, t : Tensor
+        Prediction and target, of one shape.
+    delta : float
+        Above 0.
+    reduction : {"mean", "sum", "none"}
+        Over all elements.
+    """
+
+    def compose(p, t, /, *, delta=1.0, reduction="mean"):
+        _check_pair("huber", p, t, reduction)
+        if not delta > 0:
+            raise GraphError(f"huber: delta must be above 0, not {delta}")
+        difference = p - t
+        clipped = registry.get("op", "clip")(difference, -float(delta), float(delta))
+        return _reduce(clipped * (difference - 0.5 * clipped), reduction)
+
+
+def _reduce(values: Tensor, reduction: str) -> Tensor:
+    if reduction == "none":
+        return values
+    return values.mean() if reduction == "mean" else values.sum()
+
+
+def _check_reduction(name: str, reduction: str) -> None:
+    if reduction not in _REDUCTIONS:
+        raise GraphError(f"{name}: unknown reduction '{reduction}' (known: mean, sum, none)")
+
+
+def _check_same_shape(p: Any, t: Any) -> None:
+    if p.shape != t.shape:
+        raise ShapeError(
+            f"prediction and target must have one shape, not {p.shape} and {t.shape}; "
+            f"a loss does not broadcast"
+        )
+
+
+def _check_pair(name: str, p: Tensor, t: Tensor, reduction: str) -> None:
+    _check_reduction(name, reduction)
+    try:
+        _check_same_shape(p, t)
+    except ShapeError as error:
+        raise ShapeError(f"{name}: {error}") from None
+
+
+def _class_axis(logits: Tensor, axis: int | None) -> int:
+    if axis is None:
+        axis = 0 if logits.ndim == 1 else 1
+    try:
+        return normalize_axis(axis, logits.ndim)
+    except ShapeError as error:
+        raise ShapeError(f"cross_entropy: {error}") from None
+
+
+def _class_weights(logits: Tensor, target: Tensor, axis: int) -> Tensor:
+    """Return the target as a weight for each class."""
+    if not is_float(logits.dtype):
+        raise DtypeError(f"cross_entropy: logits must be floats, not {logits.dtype}")
+    samples = logits.shape[:axis] + logits.shape[axis + 1 :]
+    if target.dtype in INTEGERS:
+        if target.shape == samples:
+            classes = logits.shape[axis]
+            return one_hot(target, classes, axis=axis, dtype=logits.dtype)
+        wanted, kind = samples, "class indices"
+    elif is_float(target.dtype):
+        if target.shape == logits.shape:
+            return target
+        wanted, kind = logits.shape, "probabilities"
+    else:
+        raise DtypeError(
+            "cross_entropy: targets are class indices (integers) or probabilities (floats), "
+            f"not {target.dtype}"
+        )
+    raise ShapeError(
+        f"cross_entropy: logits of shape {logits.shape} take {kind} of shape {wanted}, "
+        f"not {target.shape}"
+    )
