@@ -47,7 +47,7 @@ def _is_formula(paragraph: str) -> bool:
     lines = paragraph.splitlines()
     if all(line.startswith("    ") for line in lines):
         return True
-    return all(re.search(r" = |^ *[∂Σ|]", line) for line in lines) and not paragraph.rstrip(
+    return all(re.search(r" [=←] |^ *[∂Σ|]", line) for line in lines) and not paragraph.rstrip(
         " "
     ).endswith(".")
 

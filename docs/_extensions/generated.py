@@ -162,9 +162,24 @@ def name_entry(name: str, value: Any) -> str:
     return joined(out)
 
 
+class Bare(str):
+    """An annotation that is printed without the quotes of a postponed one."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
 def signature(value: Any) -> str:
-    """Return a signature without the quotes that postponed annotations leave behind."""
-    return str(inspect.signature(value)).replace("'", "")
+    """Return a signature as it stands in the source."""
+    found = inspect.signature(value)
+    parameters = [p.replace(annotation=bare(p.annotation)) for p in found.parameters.values()]
+    return str(inspect.Signature(parameters, return_annotation=bare(found.return_annotation)))
+
+
+def bare(annotation: Any) -> Any:
+    """Return a postponed annotation as :class:`Bare`, any other as it is."""
+    written = getattr(annotation, "__forward_arg__", annotation)
+    return Bare(written) if isinstance(written, str) else annotation
 
 
 def commands_page() -> str:
