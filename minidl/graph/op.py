@@ -288,8 +288,9 @@ def _signature(rules: dict[str, Any]) -> inspect.Signature:
     """Return the call signature: that of ``infer`` or ``compose``, or one read off ``backward``."""
     source = rules["infer"] or rules["compose"]
     if source is not None:
-        signature = inspect.signature(source)
-        return signature.replace(return_annotation=inspect.Signature.empty)
+        parameters = list(inspect.signature(source).parameters.values())
+        # the rule's annotations speak of Specs, and a caller gives tensors
+        return inspect.Signature([p.replace(annotation=p.empty) for p in parameters])
     rule, skipped = (rules["backward"], 2) if rules["backward"] else (rules["forward"], 1)
     if rule is None:
         raise GraphError("an op needs infer, backward, forward or compose to name its inputs")

@@ -96,14 +96,16 @@ def promote(dtypes: Iterable[str]) -> str:
 
 
 def _widest(members: list[str]) -> str:
-    size = max(_ITEM_SIZE[dtype] for dtype in members)
-    widest = [dtype for dtype in members if _ITEM_SIZE[dtype] == size]
-    signed = any(not dtype.startswith("u") for dtype in members)
-    if not signed or any(not dtype.startswith("u") for dtype in widest):
-        return next(dtype for dtype in widest if signed != dtype.startswith("u"))
-    if size == 8:
+    unsigned = max((_ITEM_SIZE[d] for d in members if d.startswith("u")), default=0)
+    others = [d for d in members if not d.startswith("u")]
+    if not others:
+        return f"uint{unsigned * 8}"
+    widest = max(others, key=_ITEM_SIZE.__getitem__)
+    if _ITEM_SIZE[widest] > unsigned:
+        return widest
+    if unsigned == 8:
         raise DtypeError("uint64 and a signed integer have no common dtype; cast one of them")
-    return f"int{size * 16}"
+    return f"int{unsigned * 16}"
 
 
 def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
