@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Lt
 
 from minidl import ops
 from minidl.component import Component
@@ -18,24 +18,25 @@ from minidl.losses.base import Loss, check_prediction, check_values, label_of, l
 class CrossEntropy(Loss):
     """L = −Σ_c y_c log softmax(z)_c, the mean over samples.    ∂L/∂z = (softmax(z) − y) / n
 
-    Predictions z are logits of shape (batch, classes). Targets are integer classes of shape
-    (batch,) or float probabilities y of shape (batch, classes).
+    Predictions z are logits of shape (batch, ..., classes). Targets are integer classes of shape
+    (batch, ...) or float probabilities y of the shape of the logits.
 
     Attributes
     ----------
     label_smoothing : float
-        ε in [0, 1]: y becomes (1 − ε) · y + ε / classes. Szegedy et al., "Rethinking the
+        ε in [0, 1): y becomes (1 − ε) · y + ε / classes. Szegedy et al., "Rethinking the
         Inception architecture for computer vision", 2016.
     """
 
     task = "classification"
     metrics = ("accuracy",)
 
-    label_smoothing: Annotated[float, Ge(0), Le(1)] = 0.0
+    label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
         check_logits(self, prediction, target)
-        return ops.cross_entropy(prediction, target, label_smoothing=self.label_smoothing)
+        smoothing = self.label_smoothing
+        return ops.cross_entropy(prediction, target, label_smoothing=smoothing, axis=-1)
 
     def output(self, prediction: Tensor) -> Tensor:
         return ops.softmax(prediction, axis=-1)

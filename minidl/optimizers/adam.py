@@ -42,12 +42,12 @@ class _Adam(Optimizer):
         beta1, beta2 = self.betas
         first = beta1 * slots["first_moment"] + gradient
         second = beta2 * slots["second_moment"] + ops.square(gradient)
-        # m̂ = M · scale1 and v̂ = V · scale2, and so
-        # lr · m̂ / (√v̂ + eps) = (lr · scale1 / √scale2) · M / (√V + eps / √scale2)
-        scale1 = (1 - beta1) / correction(beta1, step)
-        root2 = ops.sqrt((1 - beta2) / correction(beta2, step))
-        rate = (lr * scale1 / root2).astype(parameter.dtype)
-        floor = (self.eps / root2).astype(parameter.dtype)
+        # With m̂ = s1 · M and v̂ = s2 · V, where s = (1 − β) / (1 − β^t),
+        # lr · m̂ / (√v̂ + eps) = (lr · s1 / √s2) · M / (√V + eps / √s2)
+        root = ops.sqrt(correction(beta2, step))
+        rate = lr * ((1 - beta1) / math.sqrt(1 - beta2)) * root / correction(beta1, step)
+        floor = (self.eps / math.sqrt(1 - beta2)) * root
+        rate, floor = rate.astype(parameter.dtype), floor.astype(parameter.dtype)
         moved = parameter - rate * (first / (ops.sqrt(second) + floor))
         return moved, {"first_moment": first, "second_moment": second}
 
@@ -125,6 +125,6 @@ class AdamW(_Adam):
         return self._adapt(kept, gradient, slots, lr, step)
 
 
-def correction(beta: float, step: Tensor) -> Tensor | float:
+def correction(beta: float, step: Tensor) -> Tensor:
     """Return 1 − β^step, to full precision where β is near 1."""
-    return -ops.expm1(step * math.log(beta)) if beta else 1.0
+    return -ops.expm1(step * (math.log(beta) if beta else -math.inf))

@@ -7,7 +7,6 @@ from typing import Annotated
 
 from annotated_types import Ge, Lt
 
-from minidl import ops
 from minidl.graph import Spec, Tensor
 from minidl.optimizers.base import Optimizer, optimizer
 
@@ -67,8 +66,8 @@ class SGD(Optimizer):
             gradient = gradient + self.weight_decay * parameter
         entering = gradient
         if self.dampening:
-            share = ops.where(step == 1, 1.0, 1 - self.dampening).astype(parameter.dtype)
-            entering = share * gradient
+            later = (step > 1).astype(parameter.dtype)
+            entering = (1 - self.dampening * later) * gradient
         velocity = self.momentum * slots["velocity"] + entering
         direction = gradient + self.momentum * velocity if self.nesterov else velocity
         return parameter - lr * direction, {"velocity": velocity}
