@@ -12,8 +12,9 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Sequence
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -28,7 +29,28 @@ _HEADER_READERS = {
     (1, 0): npy_format.read_array_header_1_0,
     (2, 0): npy_format.read_array_header_2_0,
 }
-_LOCAL_HEADER = struct.Struct("<4s22x2H")
+_LOCAL_HEADER = struct.Struct("<26x2H")
+
+
+class Header(NamedTuple):
+    """What a .npy header claims."""
+
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes that must follow it."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def check(self, found: int, label: str) -> None:
+        """Raise DataError unless ``found`` bytes follow it."""
+        if found != self.nbytes:
+            raise DataError(
+                f"{label}: its header announces {self.dtype.name}{list(self.shape)} = "
+                f"{self.nbytes} bytes, found {max(0, found)}"
+            )
 
 
 def read_npy(path: Path) -> np.ndarray:
@@ -40,8 +62,10 @@ def read_npy(path: Path) -> np.ndarray:
         If it is no such file, or truncated.
     """
     with reading(path) as file:
-        shape, fortran, dtype = _read_header(file, str(path))
-        return _map(path, file.tell(), shape, fortran, dtype, str(path), path.stat().st_size)
+        header = _read_header(file, str(path))
+        start = file.tell()
+        header.check(path.stat().st_size - start, str(path))
+        return _map(path, start, header)
 
 
 def npz_names(path: Path) -> list[str]:
@@ -66,13 +90,13 @@ def read_npz(path: Path, name: str) -> np.ndarray:
         info = members[name]
         try:
             with archive.open(info) as member:
-                shape, fortran, dtype = _read_header(member, label)
-                header = member.tell()
-                if info.compress_type == zipfile.ZIP_STORED:
-                    start = _start_of(file, info, label) + header
-                    end = start - header + info.file_size
-                    return _map(path, start, shape, fortran, dtype, label, end)
-                return _read(member, info, header, shape, fortran, dtype, label)
+                header = _read_header(member, label)
+                done = member.tell()
+                if info.compress_type != zipfile.ZIP_STORED:
+                    return _read(cast(BufferedIOBase, member), info, done, header, label)
+            start = _start_of(file, info) + done
+            header.check(min(info.file_size - done, path.stat().st_size - start), label)
+            return _map(path, start, header)
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as e:
             raise DataError(f"{label} is corrupt: {e}") from None
 
@@ -109,7 +133,7 @@ def _archive(file: IO[bytes], path: Path) -> zipfile.ZipFile:
         raise DataError(f"{path}: not a .npz file, or a damaged one: {error}") from None
 
 
-def _read_header(stream: IO[bytes], label: str) -> tuple[tuple[int, ...], bool, np.dtype]:
+def _read_header(stream: IO[bytes], label: str) -> Header:
     try:
         version = npy_format.read_magic(stream)
         if version not in _HEADER_READERS:
@@ -121,67 +145,36 @@ def _read_header(stream: IO[bytes], label: str) -> tuple[tuple[int, ...], bool, 
         raise DataError(f"{label} has dtype {dtype}; expected numbers (bool, integer or float)")
     if any(length < 0 for length in shape):
         raise DataError(f"{label}: its header announces the impossible shape {shape}")
-    return shape, fortran, dtype
+    return Header(shape, fortran, dtype)
 
 
-def _map(
-    path: Path,
-    start: int,
-    shape: tuple[int, ...],
-    fortran: bool,
-    dtype: np.dtype,
-    label: str,
-    end: int,
-) -> np.ndarray:
-    size = math.prod(shape) * dtype.itemsize
-    _check_size(size, end - start, shape, dtype, label)
-    if min(end, path.stat().st_size) - start < size:
-        raise DataError(f"{label} is truncated: expected {size} bytes, found fewer")
-    if size == 0:
-        return np.empty(shape, dtype.newbyteorder("="))
-    order = "F" if fortran else "C"
-    mapped = np.memmap(path, dtype, "r", start, shape, order)  # type: ignore[call-overload]
+def _map(path: Path, start: int, header: Header) -> np.ndarray:
+    if header.nbytes == 0:
+        return np.empty(header.shape, header.dtype.newbyteorder("="))
+    order: Literal["C", "F"] = "F" if header.fortran else "C"
+    mapped = np.memmap(path, header.dtype, "r", start, header.shape, order)
     return _native(np.asarray(mapped))
 
 
 def _read(
-    member: IO[bytes],
-    info: zipfile.ZipInfo,
-    header: int,
-    shape: tuple[int, ...],
-    fortran: bool,
-    dtype: np.dtype,
-    label: str,
+    member: BufferedIOBase, info: zipfile.ZipInfo, done: int, header: Header, label: str
 ) -> np.ndarray:
-    size = math.prod(shape) * dtype.itemsize
     bound = info.file_size
     if info.compress_type == zipfile.ZIP_DEFLATED:
         bound = min(bound, deflated_bound(info.compress_size))
-    _check_size(size, bound - header, shape, dtype, label)
-    array = np.empty(size, np.uint8)
-    found = fill(member, byte_view(array))
-    if found < size:
-        raise DataError(f"{label} is truncated: expected {size} bytes, found {found}")
-    values = array.view(dtype)
-    return _native(values.reshape(shape[::-1]).T if fortran else values.reshape(shape))
+    header.check(bound - done, label)
+    memory = np.empty(header.nbytes, np.uint8)
+    header.check(fill(member, byte_view(memory)), label)
+    values = memory.view(header.dtype)
+    if header.fortran:
+        return _native(values.reshape(header.shape[::-1]).T)
+    return _native(values.reshape(header.shape))
 
 
-def _check_size(size: int, found: int, shape: tuple[int, ...], dtype: np.dtype, label: str) -> None:
-    if size != found:
-        raise DataError(
-            f"{label}: its header announces {dtype.name}{list(shape)} = {size} bytes, found {found}"
-        )
-
-
-def _start_of(file: IO[bytes], info: zipfile.ZipInfo, label: str) -> int:
+def _start_of(file: IO[bytes], info: zipfile.ZipInfo) -> int:
     """Return where in ``file`` the data of a stored member begins, behind its local header."""
-    place = file.tell()
     file.seek(info.header_offset)
-    header = file.read(_LOCAL_HEADER.size)
-    file.seek(place)
-    if len(header) < _LOCAL_HEADER.size:
-        raise DataError(f"{label}: its place in the file lies behind the end")
-    _, name_length, extra_length = _LOCAL_HEADER.unpack(header)
+    name_length, extra_length = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
     return info.header_offset + _LOCAL_HEADER.size + name_length + extra_length
 
 

@@ -56,7 +56,7 @@ def split_rows(
         )
     order = random_order(count, seed, purpose)
     if classes is not None:
-        order = order[np.argsort(classes[order], kind="stable")]
+        order = order[np.argsort(_shuffled(classes, seed, purpose)[order], kind="stable")]
     # Evenly spaced places in an order sorted by class take from each class its share.
     places = ((np.arange(held_count) + 0.5) * (count / held_count)).astype(np.intp)
     held = np.zeros(count, bool)
@@ -144,6 +144,12 @@ def _batches(
             yield part.span(first, last)
         else:
             yield part.gather(order[first:last])
+
+
+def _shuffled(classes: np.ndarray, seed: int, purpose: int) -> np.ndarray:
+    """Return the classes under other numbers, so that no rare class is always the one left out."""
+    names, indices = np.unique(classes, return_inverse=True)
+    return random_order(len(names), seed, purpose, epoch=1)[indices]
 
 
 def _is_class_index(targets: np.ndarray) -> bool:

@@ -68,7 +68,7 @@ class Cifar10(ImageDataset):
         )
 
     def _part(self, pattern: str) -> Part:
-        paths = find_files(self.type_name, [pattern], self.root, _ADVICE)
+        paths = find_files(self.type_name, [pattern], pattern, _ADVICE, self.root)
         images, labels = _read_records(paths)
         return Part(images.reshape(-1, *self.shape), labels)
 

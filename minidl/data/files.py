@@ -7,8 +7,8 @@ import os
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BufferedIOBase, BufferedReader
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -36,13 +36,17 @@ def data_folders(name: str, root: str = "") -> list[Path]:
     return [*folders, Path(platformdirs.user_data_dir("minidl", appauthor=False)) / name]
 
 
-def find_files(name: str, patterns: Sequence[str], root: str = "", advice: str = "") -> list[Path]:
+def find_files(
+    name: str, patterns: Sequence[str], what: str, advice: str, root: str = ""
+) -> list[Path]:
     """Return the files that match the first pattern to match any, in the first folder with one.
+
+    ``what`` and ``advice`` tell a person what to look for and how to get it.
 
     Raises
     ------
     DataError
-        Saying what was looked for, where, and ``advice``: how to get it.
+        Saying what was looked for, where, and how to get it.
     """
     folders = data_folders(name, root)
     for folder in folders:
@@ -52,13 +56,13 @@ def find_files(name: str, patterns: Sequence[str], root: str = "", advice: str =
                 return found
     where = "root" if root else f"{DATA_VARIABLE} (the folder that holds {name}/) or root"
     raise DataError(
-        f"dataset '{name}': found no {' or '.join(patterns)} in {' or in '.join(map(str, folders))}"
+        f"dataset '{name}': found no {what} in {' or in '.join(map(str, folders))}"
         f"\n{advice}; put them there, or set {where} to where they are"
     )
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[IO[bytes]]:
+def reading(path: Path) -> Iterator[BufferedReader]:
     """Open a file of bytes; what the system or a decompressor objects to becomes a DataError."""
     try:
         with path.open("rb") as file:
@@ -74,14 +78,14 @@ def reading(path: Path) -> Iterator[IO[bytes]]:
 class ByteSource:
     """The bytes of an open file, decompressed if they are gzipped; ``limit`` is their bound."""
 
-    def __init__(self, file: IO[bytes], path: Path) -> None:
+    def __init__(self, file: BufferedReader, path: Path) -> None:
         size = path.stat().st_size
         gzipped = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         self.path = path
         self.exact = not gzipped
         self.limit = size * _DEFLATE_RATIO if gzipped else size
-        self._stream: IO[bytes] = gzip.GzipFile(fileobj=file) if gzipped else file  # type: ignore[assignment]
+        self._stream = gzip.GzipFile(fileobj=file) if gzipped else file
 
     def fill(self, buffer: memoryview) -> int:
         """Read into ``buffer`` until it is full or the file ends, and return the bytes read."""
@@ -92,12 +96,12 @@ class ByteSource:
         return fill(self._stream, memoryview(bytearray(_CHUNK)))
 
 
-def fill(stream: IO[bytes], buffer: memoryview) -> int:
+def fill(stream: BufferedIOBase, buffer: memoryview) -> int:
     """Read from ``stream`` into ``buffer`` in chunks, straight to its place; return the bytes."""
     done = 0
     while done < len(buffer):
         try:
-            data = stream.read(min(_CHUNK, len(buffer) - done))
+            data = stream.read1(min(_CHUNK, len(buffer) - done))
         except EOFError:
             break
         if not data:

@@ -99,7 +99,7 @@ def _check_rectangular(values: list[Any], place: str) -> tuple[int, ...]:
             raise ConfigError(f"{place}[{index}] is {value!r}, not a number")
         if shapes[index] != shapes[0]:
             raise ConfigError(
-                f"{place}[{index}] has shape {shapes[index]} where {place}[0] has {shapes[0]}; "
-                "all samples must have the same"
+                f"{place}[{index}] has shape {shapes[index]}, the first item has {shapes[0]}; "
+                "all must have the same"
             )
     return (len(values), *shapes[0]) if shapes else (0,)

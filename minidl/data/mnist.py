@@ -46,7 +46,8 @@ class IdxImages(ImageDataset):
 
     def _read(self, stem: str, axes: int) -> np.ndarray:
         names = [f"{stem}{dot}idx{axes}-ubyte{end}" for end in (".gz", "") for dot in "-."]
-        return read_idx(find_files(self.type_name, names, self.root, self.advice)[0], axes)
+        what = f"{names[0]} (or the like, not gzipped)"
+        return read_idx(find_files(self.type_name, names, what, self.advice, self.root)[0], axes)
 
 
 @dataset("mnist")
