@@ -35,7 +35,7 @@ def uniform_from_bits(
     if dtype == "float64":
         numbers, drop, scale = bits, 11, 2.0**-53
     else:
-        numbers = bits.astype("<u8", copy=False).view("<u4")
+        numbers = np.ascontiguousarray(bits, dtype="<u8").view("<u4")
         drop, scale = (8, 2.0**-24) if dtype == "float32" else (21, 2.0**-11)
     numbers = (numbers[: math.prod(shape)] >> numbers.dtype.type(drop)).reshape(shape)
     return np.multiply(numbers, scale, out=out, dtype=out.dtype, casting="unsafe")

@@ -142,7 +142,8 @@ class Op:
     @property
     def differentiable(self) -> bool:
         """Whether the op has a gradient, by its own rule or by those it is composed of."""
-        return self.backward is not None or self.compose is not None
+        composed = self.compose is not None and not self.no_gradient
+        return self.backward is not None or composed
 
     @property
     def attribute_names(self) -> tuple[str, ...]:
@@ -228,7 +229,8 @@ def op(
     kink : str
         What the gradient is where the function has none, in words.
     no_gradient : str
-        Why there is no gradient, where ``backward`` is absent.
+        Why there is no gradient, where ``backward`` is absent; for a composed op, where those it
+        is composed of have none.
     domains : sequence of (low, high)
         For elementwise ops, where each input is drawn from in tests.
     kinks : tuple of float

@@ -13,7 +13,6 @@ from minidl.graph.spec import DEFAULT_FLOAT, DEFAULT_INTEGER, Spec, check_dtype,
 from minidl.ops.shape import shape_tuple
 
 _NO_INPUTS = "it has no inputs"
-_CONSTANT = "it is the same whatever its input holds"
 
 
 @op(
@@ -21,6 +20,8 @@ _CONSTANT = "it is the same whatever its input holds"
 )
 class zeros:
     """Zeros.
+
+    z = 0
 
     Parameters
     ----------
@@ -41,6 +42,8 @@ class zeros:
 @op("ones", no_gradient=_NO_INPUTS, samples=[sample(shape=(2, 3)), sample(shape=4, dtype="bool")])
 class ones:
     """Ones.
+
+    z = 1
 
     Parameters
     ----------
@@ -68,6 +71,8 @@ class ones:
 )
 class full:
     """One number everywhere.
+
+    z = fill_value
 
     Parameters
     ----------
@@ -98,7 +103,9 @@ class full:
     ],
 )
 class arange:
-    """Evenly spaced numbers: start, start + step … up to but without stop.
+    """Evenly spaced numbers, up to but without stop.
+
+    z_i = start + i · step,  for 0 ≤ i < (stop − start) / step
 
     Parameters
     ----------
@@ -142,6 +149,8 @@ class arange:
 class linspace:
     """A number of evenly spaced numbers from start to stop.
 
+    z_i = start + i · (stop − start) / (num − 1),  over num instead without the endpoint
+
     Parameters
     ----------
     start, stop : float
@@ -181,6 +190,8 @@ class linspace:
 class eye:
     """A matrix with ones on one diagonal and zeros elsewhere.
 
+    z_ij = 1 if j − i = k, else 0
+
     Parameters
     ----------
     n_rows : int
@@ -208,17 +219,23 @@ class eye:
         return xp.eye(n_rows, n_cols, k=k, dtype=getattr(xp, dtype))
 
 
-@op("zeros_like", no_gradient=_CONSTANT, samples=[sample((2, 3)), sample((2,), dtype="int32")])
+@op("zeros_like", samples=[sample((2, 3)), sample((2,), dtype="int32")])
 class zeros_like:
-    """Zeros in the shape of a value, and in its dtype unless said otherwise."""
+    """Zeros in the shape of a value, and in its dtype unless said otherwise.
+
+    z = 0
+    """
 
     def compose(x, /, *, dtype=None):
         return zeros(x.shape, dtype=dtype or x.dtype)
 
 
-@op("ones_like", no_gradient=_CONSTANT, samples=[sample((2, 3)), sample((2,), dtype="int32")])
+@op("ones_like", samples=[sample((2, 3)), sample((2,), dtype="int32")])
 class ones_like:
-    """Ones in the shape of a value, and in its dtype unless said otherwise."""
+    """Ones in the shape of a value, and in its dtype unless said otherwise.
+
+    z = 1
+    """
 
     def compose(x, /, *, dtype=None):
         return ones(x.shape, dtype=dtype or x.dtype)

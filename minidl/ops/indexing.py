@@ -36,6 +36,8 @@ _INTEGER_INPUT = "its input holds integers"
 class slice_op:
     """Every ``step``-th element from ``start`` up to ``stop``, along each axis.
 
+    z[i,j…] = x[start₀ + i · step₀, start₁ + j · step₁, …]
+
     Parameters
     ----------
     ranges : sequence of (start, stop, step)
@@ -71,6 +73,8 @@ class slice_op:
 )
 class unslice:
     """Zeros of a shape with the value at the places of a slice: what ``slice`` undoes.
+
+    z[start₀+i·step₀,…] = x[i, …],  and 0 at all other places
 
     Parameters
     ----------
@@ -111,7 +115,7 @@ class unslice:
 class take:
     """Elements by their indices along an axis: rows of a table, as an embedding needs them.
 
-    z[…, i…, …] = x[…, indices[i…], …]
+    z[…,i…,…] = x[…, indices[i…], …]
 
     Parameters
     ----------
@@ -154,7 +158,7 @@ class take:
 class scatter_add:
     """Values summed into zeros at indices along an axis: the gradient of ``take``.
 
-    z[…, k, …] = Σ x[…, i…, …] over the i… with indices[i…] = k
+    z[…,k,…] = Σ x[…, i…, …] over the i… with indices[i…] = k
 
     The general rule sorts the indices and adds up runs of equal ones by doubling, in
     O(n log n) and always in the same order.
@@ -247,7 +251,7 @@ class ravel_index:
 class one_hot:
     """Vectors with a 1 at an index and 0 elsewhere.
 
-    z[…, k] = 1 if k = indices[…], else 0
+    z[…,k] = 1 if k = indices[…], else 0
 
     Parameters
     ----------
@@ -292,7 +296,9 @@ class one_hot:
     ],
 )
 class getitem:
-    """``x[key]``: parts of a value, as NumPy has them.
+    """Parts of a value, by the rules of NumPy.
+
+    z = x[key]
 
     Parameters
     ----------

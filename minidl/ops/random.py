@@ -30,6 +30,8 @@ _SOME_BITS = Draw((4,), 0, 2**62, dtype="uint64")
 class random_key:
     """The key of a draw: different keys give independent draws, equal ones the same.
 
+    z = (seed, stream, step)
+
     Parameters
     ----------
     seed, stream, step : int or 0-d integer Tensor
@@ -63,6 +65,8 @@ class random_key:
 )
 class random_bits:
     """Random words of 64 bits, each bit 0 or 1 with the same probability.
+
+    z = Philox(key words (seed, stream), counter words (1, 0, step, 0), (2, 0, step, 0) …)
 
     Parameters
     ----------
@@ -102,9 +106,11 @@ class random_bits:
     ],
 )
 class uniform_from_bits:
-    """Numbers in [0, 1) from words of 64 bits: multiples of 2⁻⁵³ in float64, 2⁻²⁴ in float32.
+    """Evenly drawn numbers in [0, 1) from words of 64 bits.
 
-    A float64 takes a word; a float32 takes half of one, the lower half first.
+    z = n · 2⁻⁵³ in float64, n being the upper 53 bits of a word
+    z = n · 2⁻²⁴ in float32, n being the upper 24 bits of half a word, the lower half first
+    z = n · 2⁻¹¹ in float16, n being the upper 11 bits of half a word
 
     Parameters
     ----------
@@ -251,7 +257,9 @@ class normal:
     no_gradient=_NOT_CONTINUOUS,
 )
 class bernoulli:
-    """True with probability p: whether a uniform draw in float32 is below p.
+    """True with probability p.
+
+    z = u < p, with u drawn by ``uniform`` in float32
 
     Parameters
     ----------

@@ -66,6 +66,8 @@ class astype:
 class reshape:
     """The same elements, in row-major order, in another shape.
 
+    z = x, read in the same order
+
     Parameters
     ----------
     shape : int or tuple of int
@@ -97,7 +99,10 @@ class reshape:
     samples=[sample((3, 1), shape=(2, 3, 4)), sample((), shape=(2,)), sample((1, 2), shape=(0, 2))],
 )
 class broadcast_to:
-    """The value repeated along new axes and along axes of length 1."""
+    """The value repeated along new axes and along axes of length 1.
+
+    z[…,i,j…] = x[i, 0 …]
+    """
 
     def normalize(x, /, shape):
         return {"shape": shape_tuple(shape)}
@@ -121,6 +126,8 @@ class broadcast_to:
 )
 class expand_dims:
     """New axes of length 1.
+
+    z = x[…, None, …]
 
     Parameters
     ----------
@@ -153,6 +160,8 @@ class expand_dims:
 )
 class squeeze:
     """The value without some axes of length 1.
+
+    z = x[…, 0, …]
 
     Parameters
     ----------
@@ -191,6 +200,8 @@ class squeeze:
 class concat:
     """Values joined along an axis they have.
 
+    z = [a, b, …]
+
     Parameters
     ----------
     *arrays : Tensor, or one sequence of them
@@ -226,6 +237,8 @@ class concat:
 class stack:
     """Values of one shape joined along a new axis.
 
+    z[…,k,…] = arrays[k]
+
     Parameters
     ----------
     *arrays : Tensor, or one sequence of them
@@ -246,6 +259,8 @@ class stack:
 class split:
     """A value cut into parts along an axis: a tuple of them.
 
+    z_k = x[…, start_k : start_k + length_k, …]
+
     Parameters
     ----------
     parts : int or sequence of int
@@ -265,6 +280,8 @@ class split:
 @op("flip", view=True, samples=[sample((2, 3)), sample((2, 3), axis=-1)])
 class flip:
     """The elements in reverse order along axes.
+
+    z[…,i,…] = x[…, n − 1 − i, …]
 
     Parameters
     ----------
@@ -296,6 +313,8 @@ class flip:
 )
 class pad:
     """The value with a border of one constant.
+
+    z[…,before+i,…] = x[…, i, …],  and ``value`` at all other places
 
     Parameters
     ----------
