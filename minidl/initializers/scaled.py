@@ -76,13 +76,7 @@ class Scaled(Initializer):
 
 
 class Glorot(Scaled):
-    """Base of the two by Glorot and Bengio: std = gain · √(2 / (fan_in + fan_out)).
-
-    Attributes
-    ----------
-    gain : float
-        Factor for the nonlinearity that follows, at least 0.
-    """
+    """Base of the two by Glorot and Bengio: std = gain · √(2 / (fan_in + fan_out))."""
 
     gain: Annotated[float, Ge(0)] = 1.0
 
@@ -93,17 +87,7 @@ class Glorot(Scaled):
 
 
 class Kaiming(Scaled):
-    """Base of the two by He et al.: std = gain / √fan.
-
-    Attributes
-    ----------
-    mode : {"fan_in", "fan_out"}
-        Whether the variance is kept going forward or backward.
-    nonlinearity : str
-        What follows the layer; it decides the gain (see :func:`gain_of`).
-    negative_slope : float
-        Slope of a ``leaky_relu`` below 0; it has no meaning for others.
-    """
+    """Base of the two by He et al.: std = gain / √fan."""
 
     mode: Literal["fan_in", "fan_out"] = "fan_in"
     nonlinearity: Nonlinearity = "relu"
@@ -127,6 +111,11 @@ class GlorotUniform(Glorot):
 
     Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural
     networks", 2010. PyTorch calls it ``xavier_uniform_``.
+
+    Attributes
+    ----------
+    gain : float
+        Factor for the nonlinearity that follows, at least 0.
     """
 
     def __call__(self, key: Tensor, shape: tuple[int, ...], dtype: str) -> Tensor:
@@ -138,6 +127,11 @@ class GlorotNormal(Glorot):
     """N(0, std²) with std = gain · √(2 / (fan_in + fan_out)).
 
     Glorot and Bengio, 2010. PyTorch calls it ``xavier_normal_``.
+
+    Attributes
+    ----------
+    gain : float
+        Factor for the nonlinearity that follows, at least 0.
     """
 
     def __call__(self, key: Tensor, shape: tuple[int, ...], dtype: str) -> Tensor:
@@ -149,6 +143,15 @@ class KaimingUniform(Kaiming):
     """U(−a, a) with a = gain · √(3 / fan).
 
     He, Zhang, Ren and Sun, "Delving deep into rectifiers", 2015.
+
+    Attributes
+    ----------
+    mode : {"fan_in", "fan_out"}
+        Whether the variance is kept going forward or backward.
+    nonlinearity : str
+        What follows the layer; it decides the gain (see :func:`gain_of`).
+    negative_slope : float
+        Slope of a ``leaky_relu`` below 0; it has no meaning for others.
     """
 
     def __call__(self, key: Tensor, shape: tuple[int, ...], dtype: str) -> Tensor:
@@ -160,6 +163,15 @@ class KaimingNormal(Kaiming):
     """N(0, std²) with std = gain / √fan.
 
     He, Zhang, Ren and Sun, 2015.
+
+    Attributes
+    ----------
+    mode : {"fan_in", "fan_out"}
+        Whether the variance is kept going forward or backward.
+    nonlinearity : str
+        What follows the layer; it decides the gain (see :func:`gain_of`).
+    negative_slope : float
+        Slope of a ``leaky_relu`` below 0; it has no meaning for others.
     """
 
     def __call__(self, key: Tensor, shape: tuple[int, ...], dtype: str) -> Tensor:

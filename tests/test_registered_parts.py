@@ -1,0 +1,145 @@
+"""Every built-in part, made from a config: the config it gives back makes the same part again."""
+
+import tomllib
+
+import pytest
+import tomlkit
+
+from minidl import registry
+from minidl.component import config_fields, make, to_config
+from minidl.errors import ConfigError
+
+EXAMPLES = {
+    "initializer": [
+        "zeros",
+        "ones",
+        {"type": "constant", "value": 0.5},
+        {"type": "values", "values": [[1, 2], [3.5, 4]]},
+        {"type": "uniform", "low": -1.0, "high": 1.0},
+        {"type": "normal", "mean": 1.0, "std": 2.0},
+        {"type": "glorot_uniform", "gain": 2.0},
+        {"type": "glorot_normal", "gain": 2.0},
+        {"type": "kaiming_uniform", "mode": "fan_out", "nonlinearity": "tanh"},
+        {"type": "kaiming_normal", "nonlinearity": "leaky_relu", "negative_slope": 0.1},
+    ],
+    "layer": [
+        {
+            "type": "linear",
+            "units": 3,
+            "bias": False,
+            "init": {"type": "constant", "value": 2.0},
+            "bias_init": "ones",
+            "name": "f",
+            "inputs": ["a"],
+            "repeat": 2,
+        },
+        {"type": "flatten", "start_axis": 2},
+        {"type": "reshape", "shape": [2, -1]},
+        "identity",
+        "relu",
+        "sigmoid",
+        "tanh",
+        {"type": "softmax", "axis": 1},
+        {"type": "log_softmax", "axis": 1},
+        {"type": "dropout", "p": 0.25},
+        {"type": "embedding", "num_embeddings": 7, "embedding_dim": 2, "init": "zeros"},
+        {"type": "add", "inputs": ["a", "b"]},
+        {"type": "concat", "axis": -1, "inputs": ["a", "b"]},
+        {
+            "type": "sequential",
+            "input": "x",
+            "layers": [
+                {"type": "linear", "units": 2},
+                {"type": "sequential", "layers": ["relu"], "repeat": 3},
+            ],
+        },
+    ],
+    "loss": [
+        {"type": "cross_entropy", "label_smoothing": 0.1},
+        "binary_cross_entropy",
+        "squared_error",
+        "mse",
+        "mae",
+        {"type": "huber", "delta": 0.5},
+    ],
+    "metric": ["accuracy", {"type": "top_k_accuracy", "k": 3}, "mae", "mse", "r2"],
+    "optimizer": [
+        {"type": "sgd", "lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 1e-4},
+        {"type": "sgd", "momentum": 0.9, "dampening": 0.1},
+        {"type": "adam", "lr": 0.1, "betas": [0.8, 0.9], "eps": 1e-6, "weight_decay": 0.1},
+        {"type": "adamw", "betas": [0.8, 0.9], "weight_decay": 0.1},
+    ],
+    "schedule": [
+        "constant",
+        {"type": "cosine", "min_factor": 0.1, "warmup_steps": 5},
+        {"type": "step", "every": 10, "gamma": 0.5},
+    ],
+}
+PAIRS = [(kind, given) for kind, examples in EXAMPLES.items() for given in examples]
+
+
+def type_of(given):
+    return given if isinstance(given, str) else given["type"]
+
+
+def label(value):
+    return value if isinstance(value, str) else type_of(value)
+
+
+def plain(value):
+    """Return a config with every part written as a table and every sequence as a list."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_every_built_in_has_an_example(kind):
+    built_in = {e.name for e in registry.entries(kind) if e.value.__module__.startswith("minidl.")}
+    assert {type_of(given) for given in EXAMPLES[kind]} == built_in
+
+
+@pytest.mark.parametrize(("kind", "given"), PAIRS, ids=label)
+def test_a_config_survives_the_round_trip(kind, given):
+    config = to_config(make(kind, given))
+    again = make(kind, config)
+    assert type(again) is registry.get(kind, type_of(given))
+    assert to_config(again) == config
+    for key, value in ({} if isinstance(given, str) else given).items():
+        if key not in ("type", "layers", "init", "bias_init"):
+            assert config[key] == value
+
+
+@pytest.mark.parametrize(("kind", "given"), PAIRS, ids=label)
+def test_a_config_survives_a_toml_file(kind, given):
+    config = to_config(make(kind, given))
+    assert tomllib.loads(tomlkit.dumps({"part": plain(config)}))["part"] == plain(config)
+
+
+@pytest.mark.parametrize(("kind", "given"), PAIRS, ids=label)
+def test_python_makes_what_a_config_makes(kind, given):
+    from_config = make(kind, given)
+    fields = {f.name: getattr(from_config, f.name) for f in config_fields(type(from_config))}
+    assert to_config(type(from_config)(**fields)) == to_config(from_config)
+
+
+@pytest.mark.parametrize(("kind", "given"), PAIRS, ids=label)
+def test_a_field_that_is_not_declared_is_refused(kind, given):
+    table = {"type": given} if isinstance(given, str) else given
+    with pytest.raises(ValueError):
+        make(kind, {**table, "colour": "red"})
+
+
+@pytest.mark.parametrize(("kind", "given"), PAIRS, ids=label)
+def test_a_part_is_documented(kind, given):
+    cls = registry.get(kind, type_of(given))
+    doc = cls.__doc__ or ""
+    own = [f.name for f in config_fields(cls) if not f.kw_only]
+    assert all(name in doc for name in own)
+    assert len(doc.strip()) > 10 and not doc.startswith(f"{cls.__name__}(")
+
+
+def test_a_wrong_type_is_named():
+    with pytest.raises(ConfigError) as error:
+        registry.get("layer", "linear")(units="ten")
+    assert str(error.value) == ("layer 'linear': units: Input should be a valid integer, got 'ten'")
