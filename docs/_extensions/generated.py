@@ -22,6 +22,7 @@ import minidl.testing
 from minidl import registry
 from minidl.cli.main import cli
 from minidl.component import Component, config_fields
+from minidl.config import schema
 from minidl.graph import Op
 from minidl.graph.rules import Explanation, default_sample, explain_op
 
@@ -56,10 +57,13 @@ def write(folder: Path) -> None:
 
 def all_pages() -> Iterator[tuple[str, str]]:
     """Yield the name and the text of each page."""
-    sections = {"The op table": dict(op_pages()), "Parts of a config": dict(component_pages())}
-    sections["Python and the command line"] = {
-        "python.md": python_page(),
-        "commands.md": commands_page(),
+    sections = {
+        "The op table": dict(op_pages()),
+        "Parts of a config": {"keys.md": keys_page(), **dict(component_pages())},
+        "Python and the command line": {
+            "python.md": python_page(),
+            "commands.md": commands_page(),
+        },
     }
     yield "index.md", index_page(sections)
     for pages in sections.values():
@@ -111,6 +115,21 @@ def gradient(traced: Explanation) -> str:
     return joined([f"**Gradient.** {prose(traced.notes[-1])}", block("text", lines), math])
 
 
+def keys_page() -> str:
+    """Return the keys of a config that are not those of a component."""
+    sections = {
+        "Top level": schema.General,
+        "[data]": schema.BatchConfig,
+        "[model]": schema.ModelConfig,
+        "[training]": schema.TrainingConfig,
+    }
+    out = ["# Keys", "What each section holds beside the options of the part that it names."]
+    for title, cls in sections.items():
+        described = (inspect.getdoc(cls) or "").partition("Attributes\n")
+        out += [f"## {title}", to_markdown("".join(described[1:])), fields(own_fields(cls))]
+    return joined(out)
+
+
 def component_pages() -> Iterator[tuple[str, str]]:
     """Yield a page for each kind of component."""
     for kind, title in COMPONENTS.items():
@@ -119,19 +138,27 @@ def component_pages() -> Iterator[tuple[str, str]]:
 
 
 def component_entry(name: str, cls: type[Component]) -> str:
-    """Return the docstring of one component and its fields with types and defaults."""
-    rows = [
-        f"| `{f.name}` | `{str(f.type).replace('|', 'or')}` | {default(f)} |"
-        for f in config_fields(cls)
-        if not f.kw_only
-    ]
-    table = ["| field | type | default |", "| --- | --- | --- |", *rows]
+    """Return the docstring of one component and its fields with their defaults."""
+    shown = [f for f in config_fields(cls) if not f.kw_only]
     out = [f"## {name}", to_markdown(inspect.getdoc(cls) or "")]
-    return joined([*out, "\n".join(table)] if rows else [*out, "It has no fields of its own."])
+    return joined([*out, fields(shown) if shown else "It has no fields of its own."])
+
+
+def own_fields(cls: type) -> list[dataclasses.Field[Any]]:
+    """Return the fields that a dataclass declares itself."""
+    return [f for f in dataclasses.fields(cls) if f.name in vars(cls).get("__annotations__", {})]
+
+
+def fields(given: Iterable[dataclasses.Field[Any]]) -> str:
+    """Return a table of fields and their defaults."""
+    rows = [f"| `{f.name}` | {default(f)} |" for f in given]
+    return "\n".join(["| field | default |", "| --- | --- |", *rows])
 
 
 def default(f: dataclasses.Field[Any]) -> str:
     """Return the default of a field as Markdown; "required" if it has none."""
+    if f.default is None:
+        return "—"
     if f.default_factory is not dataclasses.MISSING:
         return f"`{f.default_factory()!r}`"
     return "required" if f.default is dataclasses.MISSING else f"`{f.default!r}`"

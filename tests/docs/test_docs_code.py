@@ -1,4 +1,4 @@
-"""The code in the manual runs: each page's Python in one process, its configs through the loader.
+"""The code in the manual runs: each page's Python in one process, its configs up to the first step.
 
 A Python block that begins with a comment naming a file (``# my_layers.py``) is also written to
 that file, so that a config on the same page can name it as a plugin.
@@ -79,11 +79,11 @@ def test_the_code_of_a_page_runs(page, tmp_path):
 @pytest.mark.parametrize(
     ("page", "block"), WHOLE_CONFIGS, ids=lambda v: v.name if isinstance(v, Path) else v.line
 )
-def test_a_config_of_a_page_is_valid(page, block, tmp_path):
+def test_the_network_of_a_page_can_be_trained(page, block, tmp_path):
     write_named_files(page, tmp_path)
     (tmp_path / "net.toml").write_text(block.text, "utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "minidl", "config", "check", "net.toml"],
+        [sys.executable, "-m", "minidl", "train", "net.toml", "--dry-run"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
