@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -29,6 +30,16 @@ _HEADER_READERS = {
     (1, 0): npy_format.read_array_header_1_0,
     (2, 0): npy_format.read_array_header_2_0,
 }
+_HEADER_ERRORS = (
+    ValueError,
+    TypeError,
+    EOFError,
+    SyntaxError,
+    tokenize.TokenError,
+    MemoryError,
+    RecursionError,
+)
+"""What NumPy's reader of headers raises for one thing or another that is no header."""
 _LOCAL_HEADER = struct.Struct("<26x2H")
 
 
@@ -139,7 +150,7 @@ def _read_header(stream: IO[bytes], label: str) -> Header:
         if version not in _HEADER_READERS:
             raise ValueError(f"its format version is {version[0]}.{version[1]}, known: 1.0, 2.0")
         shape, fortran, dtype = _HEADER_READERS[version](stream)
-    except (ValueError, EOFError, SyntaxError, MemoryError, RecursionError, TypeError) as error:
+    except _HEADER_ERRORS as error:
         raise DataError(f"{label}: not an array in .npy format: {error}") from None
     if dtype.hasobject or dtype.kind not in "biuf":
         raise DataError(f"{label} has dtype {dtype}; expected numbers (bool, integer or float)")

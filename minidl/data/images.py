@@ -107,13 +107,14 @@ class ImageDataset(Dataset):
                 "pip install 'minidl[data]', or give a .npy, .npz or IDX file"
             ) from None
         channels, height, width = self.shape
-        try:
-            with reading(path) as file, Image.open(file) as picture:
-                pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
-        except (UnidentifiedImageError, Image.DecompressionBombError):
-            raise DataError(
-                f"{path}: not a .npy, .npz, IDX, PNG or JPEG file that can be read"
-            ) from None
+        with reading(path) as file:
+            try:
+                with Image.open(file) as picture:
+                    pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
+            except (UnidentifiedImageError, Image.DecompressionBombError):
+                raise DataError(
+                    f"{path}: not a .npy, .npz, IDX, PNG or JPEG file that can be read"
+                ) from None
         if pixels.shape[:2] != (height, width):
             raise DataError(
                 f"{path}: is {pixels.shape[1]} x {pixels.shape[0]} pixels; dataset "

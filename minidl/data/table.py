@@ -284,8 +284,8 @@ class _Rows:
         while (cells := self._next()) is not None:
             if len(cells) != width:
                 raise DataError(
-                    f"{self.path}:{self._reader.line_num}: has {len(cells)} cells where "
-                    f"{width} columns are named; are delimiter and quotes right?"
+                    f"{self.path}:{self._reader.line_num}: {len(cells)} cells where {width} "
+                    "columns are named; are delimiter and quotes right?"
                 )
             yield self._reader.line_num, cells
 
@@ -335,8 +335,8 @@ class _Rows:
             ) from None
         except UnicodeDecodeError as error:
             raise DataError(
-                f"{self.path}: not UTF-8 text, after line {self._reader.line_num} "
-                f"({error.reason}); save it as UTF-8"
+                f"{self.path}:{_undecodable_line(self.path)}: not UTF-8 text ({error.reason}); "
+                "save the file as UTF-8"
             ) from None
         except OSError as error:
             raise DataError(f"{self.path}: cannot be read: {error.strerror or error}") from None
@@ -347,3 +347,14 @@ def no_column(path: Path, name: str, names: Sequence[str], role: str = "") -> st
     """Return the message that a file lacks a column."""
     wanted = f"column '{name}'" + (f" for {role}" if role else "")
     return f"{path}: has no {wanted}{suggestion(name, names)} (it has {', '.join(names)})"
+
+
+def _undecodable_line(path: Path) -> int:
+    """Return the first line that is not UTF-8; text files are decoded in blocks, not in lines."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                break
+    return number
