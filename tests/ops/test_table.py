@@ -20,9 +20,12 @@ LEAVES = ("constant", "placeholder")
 """The two nodes without inputs: their values are given, not computed."""
 
 OPS = [entry.value for entry in registry.entries("op") if entry.name not in LEAVES]
+SYMBOLS = ("σ", "Σ")
+"""Mathematical names that a notation may call a function by."""
+
 DIFFERENTIABLE = [op for op in OPS if op.differentiable]
 OTHERS = [op for op in OPS if not op.differentiable]
-FORMULA = re.compile(r"^z\S* = \S", flags=re.MULTILINE)
+FORMULA = re.compile(r"^z.* = \S", flags=re.MULTILINE)
 
 
 def by_name(op) -> str:
@@ -63,7 +66,7 @@ def test_the_notation_is_a_python_expression_of_the_inputs(op):
     names = expression_names(op.notation)
     assert names & {*op.tensors}
     functions = {entry.name for entry in registry.entries("op")}
-    assert names <= {*op.tensors, *op.attribute_names, *functions}
+    assert names <= {*op.tensors, *op.attribute_names, *functions, *SYMBOLS}
 
 
 def expression_names(text: str) -> set[str]:
@@ -75,7 +78,9 @@ def expression_names(text: str) -> set[str]:
 def test_what_happens_at_a_kink_is_said(op):
     draws = [i for each in op.samples for i in each.inputs if isinstance(i, Draw)]
     if any(i.kinks or i.distinct for i in draws):
-        assert op.kink, f"{op.name}: its samples avoid kinks or ties, and kink= says nothing of them"
+        assert op.kink, (
+            f"{op.name}: its samples avoid kinks or ties, and kink= says nothing of them"
+        )
 
 
 @pytest.mark.parametrize("op", OTHERS, ids=by_name)
