@@ -21,6 +21,7 @@ C = TypeVar("C", bound="type[Component]")
 
 
 @typing.dataclass_transform(eq_default=False, field_specifiers=(dataclasses.field,))
+@dataclasses.dataclass(eq=False, repr=False)
 class Component:
     """Base of every configurable part; see :func:`component`.
 
@@ -158,7 +159,7 @@ def validate(cls: type[Component], values: Mapping[str, Any]) -> dict[str, Any]:
     import pydantic
 
     try:
-        checked = schema_of(cls).model_validate(dict(values))
+        checked = schema_of(cls).model_validate(dict(values))  # type: ignore[arg-type]
     except pydantic.ValidationError as error:
         lines = [_problem(cls, problem) for problem in error.errors()]
         raise ConfigError("\n".join(lines)) from None

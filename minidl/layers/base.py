@@ -210,7 +210,7 @@ class Layer(Component):
 
     def __call__(self, *inputs: Any, context: Context) -> Tensor:
         """Apply the layer, taking its parameters from ``context``."""
-        parameters = {p.name: context.values[p.path] for p in self._parameters}
+        parameters: dict[str, Any] = {p.name: context.values[p.path] for p in self._parameters}
         if _takes_context(type(self)):
             parameters["context"] = context
         output = as_tensor(self.forward(*inputs, **parameters))

@@ -15,11 +15,11 @@ _NOT_IN_NAMES = ".:/"
 
 
 class _Step(NamedTuple):
-    """A layer in its place: called ``name``, listed at ``index``, applied to ``sources``."""
+    """A layer in its place: called ``name``, number ``place`` of the list, applied to ``sources``."""
 
     name: str
     layer: Layer
-    index: int
+    place: int
     sources: tuple[str, ...]
 
 
@@ -63,7 +63,7 @@ class Sequential(Layer):
         specs = {self.input: x}
         for step in steps:
             inputs = [specs[source] for source in step.sources]
-            place = self._place(step.index)
+            place = self._place(step.place)
             specs[step.name] = self.child(step.name, step.layer, *inputs, place=place)
         self._sources = {step.name: step.sources for step in steps}
 
@@ -136,7 +136,7 @@ class Sequential(Layer):
         for step in steps[:-1]:
             if step.name not in used:
                 raise ConfigError(
-                    f"{self._label(step.layer, step.name, step.index)}: nothing takes its "
+                    f"{self._label(step.layer, step.name, step.place)}: nothing takes its "
                     f"output; name it in the 'inputs' of a later layer, or remove it"
                 )
 
