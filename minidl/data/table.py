@@ -352,9 +352,12 @@ def no_column(path: Path, name: str, names: Sequence[str], role: str = "") -> st
 def _undecodable_line(path: Path) -> int:
     """Return the first line that is not UTF-8; text files are decoded in blocks, not in lines."""
     with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                line.decode()
-            except UnicodeDecodeError:
-                break
-    return number
+        return next(number for number, line in enumerate(file, 1) if not _is_utf_8(line))
+
+
+def _is_utf_8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
