@@ -30,6 +30,7 @@ ROOMS = (
     "data",
     "config",
     "training",
+    "explain",
     "cli",
 )
 """The order of the rooms: a room imports from those before it, never from those behind it."""
