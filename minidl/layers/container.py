@@ -15,7 +15,7 @@ _NOT_IN_NAMES = ".:/"
 
 
 class _Step(NamedTuple):
-    """A layer in its place: called ``name``, number ``place`` of the list, applied to ``sources``."""
+    """A layer called ``name``, at ``place`` in the list, applied to ``sources``."""
 
     name: str
     layer: Layer
