@@ -252,4 +252,8 @@ def _number(value: Any, dtype: str) -> bool | int | float:
     """Return ``value`` in the Python type of ``dtype``, so that equal calls are equal."""
     if dtype == "bool":
         return bool(value)
-    return float(value) if is_float(dtype) else operator.index(value)
+    if is_float(dtype):
+        return float(value)
+    if value != int(value):
+        raise DtypeError(f"{value} is no value of dtype {dtype}")
+    return int(value)

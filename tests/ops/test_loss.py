@@ -1,0 +1,280 @@
+"""Losses: values by hand, extreme logits, kinks, second derivatives and messages."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from minidl import ops
+from minidl.backends import use_backend
+from minidl.errors import DataError, DtypeError, GraphError, ShapeError
+from minidl.graph import grad, tensor
+
+RNG = np.random.default_rng(0)
+LOGITS = RNG.normal(size=(5, 4))
+TARGET = np.array([0, 3, 1, 1, 2])
+
+
+def log_softmax(x, axis=-1):
+    shifted = x - x.max(axis=axis, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+
+
+# -- squared_error ---------------------------------------------------------------------------
+
+
+def test_squared_error_is_half_the_sum_of_squares():
+    p, t = tensor([0.5, 2.0], "float64"), tensor([1.0, -1.0], "float64")
+    assert ops.squared_error(p, t).item() == 0.5 * (0.25 + 9.0)
+    assert ops.squared_error(p, t, reduction="mean").item() == 0.25 * (0.25 + 9.0)
+    np.testing.assert_array_equal(ops.squared_error(p, t, reduction="none").numpy(), [0.125, 4.5])
+    to_p, to_t = grad(ops.squared_error(p, t), [p, t])
+    np.testing.assert_array_equal(to_p.numpy(), [-0.5, 3.0])
+    np.testing.assert_array_equal(to_t.numpy(), [0.5, -3.0])
+
+
+def test_its_rule_reads_g_times_the_difference():
+    g, p, t = tensor(1.0, name="g"), tensor([1.0], name="p"), tensor([2.0], name="t")
+    z = ops.squared_error(p, t)
+    to_p, _ = z.op.backward(g, z, p, t, **z.attributes)
+    assert to_p.op is ops.multiply
+    assert to_p.inputs[0] is g
+    assert to_p.inputs[1].op is ops.subtract
+    assert to_p.inputs[1].inputs == (p, t)
+
+
+# -- cross entropy ---------------------------------------------------------------------------
+
+
+def test_cross_entropy_of_class_indices():
+    expected = -log_softmax(LOGITS)[np.arange(5), TARGET]
+    x = tensor(LOGITS)
+    for reduction, value in (
+        ("none", expected),
+        ("sum", expected.sum()),
+        ("mean", expected.mean()),
+    ):
+        found = ops.cross_entropy(x, TARGET, reduction=reduction)
+        np.testing.assert_allclose(found.numpy(), value, rtol=1e-14)
+    np.testing.assert_allclose(
+        grad(ops.cross_entropy(x, TARGET), x).numpy(),
+        (np.exp(log_softmax(LOGITS)) - np.eye(4)[TARGET]) / 5,
+        rtol=1e-12,
+    )
+
+
+def test_cross_entropy_of_probabilities_and_their_gradient():
+    weights = RNG.dirichlet(np.ones(4), size=5)
+    x, t = tensor(LOGITS), tensor(weights)
+    loss = ops.cross_entropy(x, t, reduction="sum")
+    np.testing.assert_allclose(loss.item(), -(weights * log_softmax(LOGITS)).sum(), rtol=1e-14)
+    np.testing.assert_allclose(grad(loss, t).numpy(), -log_softmax(LOGITS), rtol=1e-12)
+
+
+def test_indices_and_their_one_hot_vectors_are_the_same_target():
+    one_hot = ops.one_hot(TARGET, 4, dtype="float64")
+    for smoothing in (0.0, 0.2):
+        by_index = ops.cross_entropy(LOGITS, TARGET, label_smoothing=smoothing)
+        by_weight = ops.cross_entropy(LOGITS, one_hot, label_smoothing=smoothing)
+        assert by_index.item() == by_weight.item()
+
+
+def test_label_smoothing_mixes_in_the_even_distribution():
+    found = ops.cross_entropy(LOGITS, TARGET, label_smoothing=0.2, reduction="none")
+    logs = log_softmax(LOGITS)
+    expected = -0.8 * logs[np.arange(5), TARGET] - 0.2 * logs.mean(axis=1)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-13)
+
+
+def test_classes_are_on_axis_1_or_where_axis_says():
+    logits = RNG.normal(size=(2, 3, 4, 5))
+    target = RNG.integers(0, 3, (2, 4, 5))
+    logs = log_softmax(logits, axis=1)
+    expected = -np.take_along_axis(logs, target[:, None], axis=1)[:, 0]
+    found = ops.cross_entropy(logits, target, reduction="none")
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-13)
+    last = ops.cross_entropy(np.moveaxis(logits, 1, -1), target, axis=-1, reduction="none")
+    np.testing.assert_allclose(last.numpy(), expected, rtol=1e-13)
+    alone = ops.cross_entropy(LOGITS[0], 3)
+    np.testing.assert_allclose(alone.item(), -log_softmax(LOGITS[0])[3], rtol=1e-14)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "array_api_strict"])
+def test_cross_entropy_stays_exact_at_extreme_logits(backend):
+    with use_backend(backend):
+        x = tensor([[1e4, -1e4, 0.0], [-1e4, 1e4, 1e4], [1e4, 1e4, 1e4]], "float32")
+        losses = ops.cross_entropy(x, tensor([1, 1, 0]), reduction="none")
+        np.testing.assert_allclose(losses.numpy(), [2e4, np.log(2), np.log(3)], rtol=1e-6)
+        slope = grad(losses.sum(), x)
+        np.testing.assert_allclose(
+            slope.numpy(),
+            [[1, -1, 0], [0, -0.5, 0.5], [-2 / 3, 1 / 3, 1 / 3]],
+            rtol=1e-6,
+        )
+        assert np.isfinite(grad((slope * slope).sum(), x).numpy()).all()
+
+
+def test_a_confident_right_answer_costs_no_less_than_nothing():
+    x = tensor(RNG.uniform(-50, 50, (200, 10)), "float32")
+    losses = ops.cross_entropy(x, ops.argmax(x, axis=1), reduction="none").numpy()
+    assert (losses >= 0).all()
+
+
+def test_a_class_ruled_out_by_its_logit_does_not_spoil_the_others():
+    x = tensor([[0.0, -np.inf, 0.0]], "float64")
+    loss = ops.cross_entropy(x, tensor([2]))
+    np.testing.assert_allclose(loss.item(), np.log(2), rtol=1e-15)
+    np.testing.assert_allclose(grad(loss, x).numpy(), [[0.5, 0.0, -0.5]], rtol=1e-15)
+
+
+def test_a_target_that_is_no_class_is_named():
+    with pytest.raises(DataError) as caught:
+        ops.cross_entropy(LOGITS, [0, 1, 4, 0, 0]).numpy()
+    assert str(caught.value) == "class index 4 at [2] is not one of 4 classes (0 to 3)"
+    with pytest.raises(DataError) as caught:
+        ops.cross_entropy(LOGITS, [0, 1, 0, -1, 0]).numpy()
+    assert str(caught.value) == "class index -1 at [3] is not one of 4 classes (0 to 3)"
+
+
+# -- binary cross entropy --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", [[0, 1, 1, 0], [False, True, True, False], [0.0, 1.0, 1.0, 0.0]])
+def test_binary_cross_entropy_is_the_negative_log_of_the_probability(target):
+    x = np.array([0.5, -2.0, 3.0, 0.0])
+    p = 1 / (1 + np.exp(-x))
+    expected = -np.log(np.where(np.array(target, bool), p, 1 - p))
+    found = ops.binary_cross_entropy_with_logits(tensor(x), tensor(target), reduction="none")
+    assert found.dtype == "float64"
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "array_api_strict"])
+def test_binary_cross_entropy_at_extreme_logits_and_at_zero(backend):
+    with use_backend(backend):
+        x = tensor([1e4, -1e4, 1e4, -1e4, 0.0], "float32")
+        t = tensor([0.0, 1.0, 1.0, 0.0, 1.0])
+        losses = ops.binary_cross_entropy_with_logits(x, t, reduction="none")
+        np.testing.assert_allclose(losses.numpy(), [1e4, 1e4, 0, 0, np.log(2)], rtol=1e-6)
+        slope = grad(losses.sum(), x)
+        np.testing.assert_array_equal(slope.numpy(), [1, -1, 0, 0, -0.5])
+        curvature = grad(slope.sum(), x)
+        np.testing.assert_array_equal(curvature.numpy(), [0, 0, 0, 0, 0.25])
+        np.testing.assert_array_equal(grad(losses.sum(), t).numpy(), -x.numpy())
+
+
+# -- regression ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("loss", "options", "each"),
+    [
+        (ops.mse, {}, lambda d: d * d),
+        (ops.mae, {}, abs),
+        (ops.huber, {}, lambda d: np.where(abs(d) <= 1, d * d / 2, abs(d) - 0.5)),
+        (
+            ops.huber,
+            {"delta": 0.25},
+            lambda d: np.where(abs(d) <= 0.25, d * d / 2, 0.25 * (abs(d) - 0.125)),
+        ),
+    ],
+)
+def test_regression_losses_by_their_definitions(loss, options, each):
+    p, t = RNG.normal(size=(6, 2)), RNG.normal(size=(6, 2))
+    values = each(p - t)
+    for reduction, value in (("none", values), ("sum", values.sum()), ("mean", values.mean())):
+        found = loss(p, t, reduction=reduction, **options)
+        np.testing.assert_allclose(found.numpy(), value, rtol=1e-12)
+
+
+def test_mae_has_gradient_0_at_its_kink():
+    p = tensor([1.0, 2.0, 3.0], "float64")
+    slope = grad(ops.mae(p, [2.0, 2.0, 2.0], reduction="sum"), p)
+    np.testing.assert_array_equal(slope.numpy(), [-1.0, 0.0, 1.0])
+
+
+def test_huber_has_the_right_first_and_second_derivatives_everywhere():
+    p = tensor([-3.0, -0.5, -0.25, 0.0, 0.25, 0.5, 3.0], "float64")
+    t = tensor(np.zeros(7))
+    slope = grad(ops.huber(p, t, delta=0.5, reduction="sum"), p)
+    np.testing.assert_array_equal(slope.numpy(), [-0.5, -0.5, -0.25, 0.0, 0.25, 0.5, 0.5])
+    curvature = grad(slope.sum(), p).numpy()
+    np.testing.assert_array_equal(curvature[[0, 2, 3, 4, 6]], [0.0, 1.0, 1.0, 1.0, 0.0])
+
+
+# -- messages --------------------------------------------------------------------------------
+
+ONE_SHAPE = (
+    "prediction and target must have one shape, not (5, 4) and (5,); a loss does not broadcast"
+)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda x: ops.squared_error(x, x[:, 0]), ShapeError, f"squared_error: {ONE_SHAPE}"),
+        (lambda x: ops.mse(x, x[:, 0]), ShapeError, f"mse: {ONE_SHAPE}"),
+        (lambda x: ops.mae(x, x[:, 0]), ShapeError, f"mae: {ONE_SHAPE}"),
+        (lambda x: ops.huber(x, x[:, 0]), ShapeError, f"huber: {ONE_SHAPE}"),
+        (
+            lambda x: ops.binary_cross_entropy_with_logits(x, x[:, 0]),
+            ShapeError,
+            f"binary_cross_entropy_with_logits: {ONE_SHAPE}",
+        ),
+        (
+            lambda x: ops.cross_entropy(x, [0, 1]),
+            ShapeError,
+            "cross_entropy: logits of shape (5, 4) take class indices of shape (5,), not (2,)",
+        ),
+        (
+            lambda x: ops.cross_entropy(x, x[0]),
+            ShapeError,
+            "cross_entropy: logits of shape (5, 4) take probabilities of shape (5, 4), not (4,)",
+        ),
+        (
+            lambda x: ops.cross_entropy(x, x > 0),
+            DtypeError,
+            "cross_entropy: targets are class indices (integers) or probabilities (floats), "
+            "not bool",
+        ),
+        (
+            lambda x: ops.cross_entropy(TARGET, TARGET),
+            DtypeError,
+            "cross_entropy: logits must be floats, not int64",
+        ),
+        (
+            lambda x: ops.cross_entropy(x, TARGET, axis=2),
+            ShapeError,
+            "cross_entropy: axis 2 is out of range for a value with 2 axes",
+        ),
+        (
+            lambda x: ops.cross_entropy(x, TARGET, label_smoothing=1.0),
+            GraphError,
+            "cross_entropy: label_smoothing must be at least 0 and below 1, not 1.0",
+        ),
+        (
+            lambda x: ops.cross_entropy(x[:, :0], x[:, :0]),
+            ShapeError,
+            "softmax_cross_entropy: axis 1 of shape (5, 0) holds no classes",
+        ),
+        (
+            lambda x: ops.mse(x, x, reduction="average"),
+            GraphError,
+            "mse: unknown reduction 'average' (known: mean, sum, none)",
+        ),
+        (
+            lambda x: ops.squared_error(x, x, reduction="avg"),
+            GraphError,
+            "squared_error: unknown reduction 'avg' (known: mean, sum, none)",
+        ),
+        (
+            lambda x: ops.huber(x, x, delta=0),
+            GraphError,
+            "huber: delta must be above 0, not 0",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(call, error, message):
+    with pytest.raises(error) as caught:
+        call(tensor(LOGITS))
+    assert str(caught.value) == message
