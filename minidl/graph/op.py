@@ -166,6 +166,10 @@ class Op:
         return [given.pop(name) for name in self.tensors], given
 
     def _promote(self, values: Sequence[Any]) -> tuple[Tensor, ...]:
+        if all(type(value) is Tensor for value in values):
+            dtypes = {value.dtype for value in values}
+            if len(dtypes) == 1 and (not self.floating or is_float(*dtypes)):
+                return tuple(values)
         which = range(len(values)) if self.promoted is None else self.promoted
         nodes = [None if _is_number(value) else as_tensor(value) for value in values]
         together = [node.dtype for i in which if (node := nodes[i]) is not None]

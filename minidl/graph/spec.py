@@ -88,6 +88,8 @@ def promote(dtypes: Iterable[str]) -> str:
     their widths, as in PyTorch. A signed with an unsigned integer takes the next wider signed one.
     """
     found = list(dict.fromkeys(dtypes))
+    if len(found) == 1:
+        return found[0]
     for family in (FLOATS, INTEGERS):
         members = [dtype for dtype in found if dtype in family]
         if members:
@@ -116,8 +118,8 @@ def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     ShapeError
         Naming both shapes and the axis, counted from the right, where they disagree.
     """
-    result: tuple[int, ...] = ()
-    for shape in shapes:
+    result = shapes[0] if shapes else ()
+    for shape in shapes[1:]:
         result = _broadcast_pair(result, shape)
     return result
 
