@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from minidl.data.base import Dataset, dataset
+from minidl.data.checks import check_splits
 from minidl.data.npz import read_array_file
 from minidl.data.parts import Part, Splits
 from minidl.data.targets import Task, as_targets, class_names
@@ -16,6 +17,8 @@ from minidl.errors import ConfigError
 @dataset("inline")
 class Inline(Dataset):
     """A few samples, written as nested lists; for teaching and for trying things out.
+
+    All of them train: none is held out for validation, whatever share is asked for.
 
         dataset = "inline"
         inputs = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]
@@ -59,6 +62,16 @@ class Inline(Dataset):
         return Splits(
             train, test=test, classes=class_names((train, test), self.classes, self.label)
         )
+
+    def splits(self, validation: float = 0.0, seed: int = 0) -> Splits:
+        """Make arrays of the lists and check them, without a validation part.
+
+        Raises
+        ------
+        ConfigError, DataError
+            If they are no arrays, or not such as training can rely on.
+        """
+        return check_splits(self.load(), self.label)
 
     def read_inputs(self, path: str) -> np.ndarray:
         """Read inputs from a .npy file, a .npz file or a CSV file of numbers.

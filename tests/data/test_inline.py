@@ -20,6 +20,11 @@ def test_lists_become_arrays_and_the_test_part_is_the_training_part():
     assert splits.classes == ("0", "1")
 
 
+def test_no_sample_is_held_out():
+    splits = inline(inputs=[[1.0]], targets=[[2.0]]).splits(validation=0.1)
+    assert len(splits.train) == 1 and splits.validation is None
+
+
 def test_a_test_part_can_be_given():
     splits = inline(**XOR, test_inputs=[[0.5, 0.5]], test_targets=[1]).splits()
     assert splits.test.inputs.tolist() == [[0.5, 0.5]]
