@@ -45,6 +45,12 @@ class KAN(md.Layer):
     The grid stays where it is put: the paper's grid updates during training are left out.
     """
 
+    samples = (
+        md.sample((4, 3), units=2, grid_range=(-2.0, 2.0)),
+        md.sample((2, 2, 3), units=2, grid_size=3, degree=2, base="tanh"),
+        md.sample((4, 1), units=3, grid_size=2, base="linear"),
+    )
+
     units: Annotated[int, Ge(1)]
     grid_size: Annotated[int, Ge(1)] = 5
     degree: Annotated[int, Ge(1)] = 3

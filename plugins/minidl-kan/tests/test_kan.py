@@ -29,10 +29,9 @@ def random_weights(layer, seed=0):
     return {p.path: md.tensor(draw.normal(size=p.spec.shape)) for p in layer.all_parameters()}
 
 
-@pytest.mark.parametrize("base", ["silu", "tanh", "linear"])
-@pytest.mark.parametrize("shape", [(4, 3), (2, 4, 3)])
-def test_the_layer_passes_the_checks_that_built_ins_pass(base, shape):
-    check_layer(KAN(units=2, base=base, grid_range=(-2.0, 2.0)), md.Spec(shape))
+@pytest.mark.parametrize("sample", KAN.samples, ids=lambda s: s.attributes.get("base", "silu"))
+def test_the_layer_passes_the_checks_that_built_ins_pass(sample):
+    check_layer(KAN(**sample.attributes), *sample.inputs)
 
 
 def test_the_output_is_the_sum_of_edge_functions():
