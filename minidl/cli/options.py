@@ -64,14 +64,15 @@ def read_config(
     epochs: int | None = None,
 ) -> Config:
     """Load a config (the digits example for None) with the command line's changes."""
-    from minidl.config import load_config, load_plugin
+    from minidl.config import Override, load_config
 
-    for plugin in plugins:
-        load_plugin(plugin)
-    changes = list(overrides)
-    given = {"device": device, "backend": backend, "seed": seed, "training.epochs": epochs}
-    changes += [f"{key}={value}" for key, value in given.items() if value is not None]
-    return load_config(path or DEFAULT_CONFIG, changes)
+    given = {"device": device, "backend": backend, "seed": seed, "epochs": epochs}
+    options = [
+        Override(("training", name) if name == "epochs" else (name,), value, f"--{name} {value}")
+        for name, value in given.items()
+        if value is not None
+    ]
+    return load_config(path or DEFAULT_CONFIG, [*overrides, *options], plugins=plugins)
 
 
 def print_json(value: Any) -> None:

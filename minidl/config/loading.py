@@ -32,12 +32,11 @@ from minidl.config.schema import (
     TrainingConfig,
 )
 from minidl.data import Dataset
-from minidl.errors import ConfigError, MinidlError, suggestion
+from minidl.errors import ConfigError, MinidlError
 
 ENVIRONMENT = {
     "MINIDL_DEVICE": "device",
     "MINIDL_BACKEND": "backend",
-    "MINIDL_SEED": "seed",
 }
 """Environment variables that beat the file, and the keys they set. The command line beats both."""
 
@@ -132,7 +131,8 @@ def config_from_dict(
         A line for each thing that is wrong.
     """
     copy, _ = apply(table, [])
-    return _validate(copy, Locator(source), Path(directory), ())
+    checked = _validate(copy, Locator(source), Path(directory), ())
+    return dataclasses.replace(checked, source_text=checked.to_toml())
 
 
 def _read_toml(text: str, source: str) -> dict[str, Any]:
@@ -148,11 +148,13 @@ def _syntax_message(message: str, text: str, source: str) -> str:
     match = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", message)
     if match is None:
         return f"{source}: not valid TOML: {message}"
-    lines = text.split("\n")
-    line, column = match[2] or len(lines), match[3] or len(lines[-1]) + 1
     reason = match[1][:1].lower() + match[1][1:]
-    hint = "; text stands in quotes" if reason == "invalid value" else ""
-    return f"{source}:{line}:{column}: not valid TOML: {reason}{hint}"
+    lines = text.split("\n")
+    ends_early = match[2] is None
+    at = f"{len(lines)}:{len(lines[-1]) + 1}" if ends_early else f"{match[2]}:{match[3]}"
+    if reason == "invalid value":
+        reason += ": the text ends too early" if ends_early else "; text stands in quotes"
+    return f"{source}:{at}: not valid TOML: {reason}"
 
 
 def _overrides(given: Sequence[str | Override], environ: Mapping[str, str]) -> list[Override]:
@@ -302,6 +304,5 @@ class _Findings:
                 text = str(error).replace("\nknown:", "; known:")
                 self.problems.append(Problem(("backend",), text))
         elif isinstance(device, str) and not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
-            hint = suggestion(device, ["auto", "cpu", "cuda"])
-            text = f"unknown device '{device}'{hint} (known: auto, cpu, cuda, cuda:N)"
+            text = f"unknown device '{device}'; known: auto, cpu, cuda, cuda:N"
             self.problems.append(Problem(("device",), text))

@@ -69,13 +69,13 @@ def load_plugins(paths: Iterable[str | Path]) -> list[Plugin]:
     """
     files = list(dict.fromkeys(plugin_file(path) for path in paths))
     others = [plugin for path, plugin in _plugins.items() if path not in files]
-    for plugin in others:
-        _withdraw(plugin.path)
+    for path in _plugins:
+        _withdraw(path)
     try:
         return [_load(path) for path in files]
     finally:
         for plugin in others:
-            _enter_again(plugin)
+            _enter_what_is_free(plugin)
 
 
 def load_plugin(path: str | Path) -> Plugin:
@@ -137,8 +137,8 @@ def _load(path: Path) -> Plugin:
         raise ConfigError(f"plugin file '{path}' cannot be read: {error.strerror}") from None
     known = _plugins.get(path)
     if known is not None and known.source == source:
+        _enter(known)
         return known
-    _withdraw(path)
     _plugins.pop(path, None)
     try:
         _run(path, source)
@@ -188,7 +188,16 @@ def _withdraw(path: Path) -> None:
         registry.forget(entry.kind, entry.name)
 
 
-def _enter_again(plugin: Plugin) -> None:
+def _enter(plugin: Plugin) -> None:
+    """Enter what a file declares, which may have given way to another file's since it ran."""
+    try:
+        for entry in plugin.entries:
+            registry.register(entry.kind, entry.name, entry.value, entry.source)
+    except CollisionError as error:
+        raise PluginError(f"{plugin.path}: {error}") from error
+
+
+def _enter_what_is_free(plugin: Plugin) -> None:
     for entry in plugin.entries:
-        with contextlib.suppress(CollisionError):  # a file loaded since declares that name
+        with contextlib.suppress(CollisionError):  # a file that was asked for declares that name
             registry.register(entry.kind, entry.name, entry.value, entry.source)

@@ -47,6 +47,7 @@ _EXPECTED = {
     "multiple_of": "a multiple of {multiple_of}",
     "string_pattern_mismatch": "a string that matches {pattern}",
 }
+_UNQUOTED = {"int_type": (int,), "float_type": (int, float), "bool_type": (bool,)}
 _LENGTHS = {"too_short": ("at least", "min_length"), "too_long": ("at most", "max_length")}
 
 
@@ -180,10 +181,8 @@ def _literal_hint(detail: Mapping[str, Any], value: Any) -> str:
     """Say so where a number or a truth value stands in quotes, or a choice is nearly right."""
     if not isinstance(value, str):
         return ""
-    wanted = {"int_type": int, "float_type": (int, float), "bool_type": bool}.get(detail["type"])
-    if wanted is not None:
-        meant = parse_literal(value)
-        is_wanted = isinstance(meant, wanted) and isinstance(meant, bool) == (wanted is bool)
+    if detail["type"] in _UNQUOTED:
+        is_wanted = type(parse_literal(value)) in _UNQUOTED[detail["type"]]
         return "; write it without quotes" if is_wanted else ""
     if detail["type"] == "literal_error":
         choices = detail["ctx"]["expected"].replace(" or ", ", ").split(", ")
@@ -200,7 +199,7 @@ def _reason(detail: Mapping[str, Any]) -> str:
 def _unknown_key(path: Path, raw: Mapping[str, Any]) -> str:
     *table, name = path
     known = _keys(tuple(table), raw)
-    elsewhere = [place for place in _places(raw) if name in _keys(place, raw)]
+    elsewhere = [place for place in _places() if name in _keys(place, raw)]
     hint = suggestion(str(name), known) or f"; known: {', '.join(known)}"
     if len(table) <= 1 and elsewhere:
         hint = f"; it belongs {_inside(elsewhere[0], raw)}"
@@ -234,7 +233,7 @@ def _inside(table: Path, raw: Mapping[str, Any]) -> str:
 def _table(path: Path, raw: Mapping[str, Any]) -> str:
     """Return how messages call a table: ``[optimizer] (adam)``, ``model.layers[0] (linear)``."""
     name = f"[{path[0]}]" if len(path) == 1 else format_path(path)
-    value = _at(path, raw)
+    value = raw.get(str(path[0])) if len(path) == 1 else _at(path, raw)
     type_name = value.get("type") if isinstance(value, Mapping) else value
     of_component = isinstance(type_name, str) and path[0] != "data"
     return f"{name} ({type_name})" if of_component else name
@@ -273,8 +272,8 @@ def _at(path: Path, raw: Mapping[str, Any]) -> Any:
     return value
 
 
-def _places(raw: Mapping[str, Any]) -> list[Path]:
-    return [(), *((name,) for name in SECTIONS if name in raw)]
+def _places() -> list[Path]:
+    return [(), *((name,) for name in SECTIONS)]
 
 
 def _keys(table: Path, raw: Mapping[str, Any]) -> list[str]:
@@ -293,7 +292,7 @@ def _classes_at(path: Path, raw: Mapping[str, Any]) -> list[Any]:
     classes: list[Any] = [Config]
     hint: Any = None
     for part in path:
-        value = value[part]
+        value = value[part] if _holds(value, part) else None
         if isinstance(part, str):
             hints = [typing.get_type_hints(cls).get(part) for cls in classes]
             hint = next((found for found in hints if found is not None), None)

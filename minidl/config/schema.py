@@ -144,7 +144,7 @@ class Config(General):
     Attributes
     ----------
     source_text : str
-        The text of the file, as it was read; empty for a config made from a dict.
+        The text as it was read; for a config made from a dict, the resolved one.
     overrides : list of str
         What was set from outside the file, as it was written.
     """
