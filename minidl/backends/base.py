@@ -150,6 +150,8 @@ def _open(name: str, device: str | None) -> Backend:
     if device is not None and device not in cls.devices():
         known = ", ".join(cls.devices())
         raise BackendError(f"backend '{name}' has no device '{device}' here (it has: {known})")
+    if device is not None and device == cls.devices()[0]:
+        return _open(name, None)
     return cls(device)
 
 
@@ -211,6 +213,10 @@ def resolve_device(device: str = "auto", backend_name: str | None = None) -> tup
     """
     if backend_name is not None:
         chosen = backend(backend_name, None if device in ("auto", "cuda") else device)
+        if device == "cuda" and not chosen.device.startswith("cuda"):
+            raise BackendError(
+                f"backend '{backend_name}' has no device 'cuda' here (it has: {chosen.device})"
+            )
         return chosen, f"{chosen.device} through {chosen.name}, as asked"
     if device == "auto":
         reason = registry.get("backend", "cupy").unavailable()
@@ -218,8 +224,10 @@ def resolve_device(device: str = "auto", backend_name: str | None = None) -> tup
             chosen = backend("cupy")
             return chosen, f"{chosen.device} through cupy: a CUDA device is available"
         return backend("numpy"), f"cpu through numpy: no CUDA device ({reason})"
-    kind = device.partition(":")[0]
-    if kind not in ("cpu", "cuda"):
+    if device == "cpu":
+        chosen = backend("numpy")
+    elif device.partition(":")[0] == "cuda":
+        chosen = backend("cupy", None if device == "cuda" else device)
+    else:
         raise BackendError(f"unknown device '{device}' (known: auto, cpu, cuda, cuda:N)")
-    chosen = backend("numpy") if kind == "cpu" else backend("cupy", device if ":" in device else None)
     return chosen, f"{chosen.device} through {chosen.name}, as asked"
