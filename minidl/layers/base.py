@@ -120,7 +120,7 @@ class Layer(Component):
 
     # -- for authors -------------------------------------------------------------------------
 
-    def build(self, *inputs: Spec) -> None:
+    def build(self, *inputs: Any, **_: Any) -> None:  # Any: an override may name its inputs
         """Declare parameters and children for inputs of these specs; override where needed."""
 
     def forward(self, *inputs: Any, **parameters: Any) -> Tensor:
