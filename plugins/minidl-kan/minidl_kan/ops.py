@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import minidl as md
 from minidl.errors import GraphError
 
 _KNOTS = tuple(-1.6 + 0.4 * index for index in range(9))
 
 
-def _sample(shape: tuple[int, ...], low: float, high: float, count: int, degree: int) -> object:
+def _sample(shape: tuple[int, ...], low: float, high: float, count: int, degree: int) -> Any:
     inputs = md.Draw(shape, low, high, kinks=_KNOTS)
     return md.sample(inputs, start=-1.6, step=0.4, count=count, degree=degree)
 
