@@ -19,6 +19,7 @@ _APART = (Draw((3, 4), -2.0, -0.6), Draw((3, 4), -0.4, 2.0))
 @op(
     "squared_error",
     floating=True,
+    notation="0.5 * Σ((p - t) ** 2)",
     samples=[
         sample((2,), (2,)),
         sample((3, 4), (3, 4), reduction="mean"),
