@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from minidl import registry
 from minidl.component import schema_of
 from minidl.config.schema import BatchConfig, General, ModelConfig, TrainingConfig
 
+_ATTRIBUTE = re.compile(r"^(\w+(?:, \w+)*) : .*\n((?:    .*\n?|\n(?=    ))+)", re.MULTILINE)
 _KINDS = ("layer", "initializer", "loss", "metric", "optimizer", "schedule")
 
 
@@ -80,9 +82,23 @@ def _fields(cls: type, definitions: dict[str, Any]) -> dict[str, Any]:
     for name, nested in schema.pop("$defs", {}).items():
         definitions[f"{prefix}.{name}"] = _tidy(nested, prefix)
     schema = _tidy(schema, prefix)
-    schema.setdefault("properties", {})
+    told = _descriptions(cls)
+    schema["properties"] = {
+        name: {"description": told[name], **field} if name in told else field
+        for name, field in schema.get("properties", {}).items()
+    }
     summary = (inspect.getdoc(cls) or "").partition("\n\n")[0]
     return {"description": " ".join(summary.split()), **schema}
+
+
+def _descriptions(cls: type) -> dict[str, str]:
+    """Return what the docstrings of ``cls`` and its bases tell of each attribute."""
+    told: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        section = (inspect.cleandoc(base.__doc__ or "")).partition("Attributes\n----------\n")[2]
+        for names, text in _ATTRIBUTE.findall(section.partition("\n---")[0]):
+            told |= dict.fromkeys(re.split(r",\s*", names), " ".join(text.split()))
+    return told
 
 
 def _generator() -> Any:
@@ -115,6 +131,8 @@ def _tidy(schema: Any, prefix: str) -> Any:
         if not (key == "title" and isinstance(value, str))
         and not (key == "default" and value is None)
     }
+    if len(tidy.get("anyOf", ())) == 1:
+        tidy |= tidy.pop("anyOf")[0]
     if "$ref" in tidy:
         tidy["$ref"] = tidy["$ref"].replace("#/$defs/", f"#/$defs/{prefix}.")
     return tidy

@@ -91,6 +91,13 @@ def test_a_dataset_stands_beside_how_it_is_batched(schema):
         assert "batch_size" in part["properties"]
 
 
+def test_fields_carry_what_their_docstrings_say(schema):
+    training = schema["properties"]["training"]["properties"]
+    assert training["epochs"]["description"] == "Passes over the training part."
+    linear = schema["$defs"]["layer.linear"]["properties"]
+    assert linear["name"]["description"].startswith("Its name in the model")
+
+
 CHANGES = {
     "nothing": ("seed", 0),
     "unknown key": ("data", {"dataset": "digits", "batch_sise": 3}),
