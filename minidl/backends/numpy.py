@@ -8,7 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from minidl.backends import numpy_indexing, numpy_kernels, numpy_random  # noqa: F401  (kernels)
+from minidl.backends import (  # noqa: F401  (importing them enters the kernels)
+    numpy_indexing,
+    numpy_kernels,
+    numpy_loss,
+    numpy_random,
+)
 from minidl.backends.base import Backend, register_backend
 
 _REDUCTIONS_WITH_OUT = ("sum", "max", "min", "prod", "argmax", "mean")

@@ -64,8 +64,12 @@ def one_hot(
             f"(0 to {num_classes - 1})"
         )
     out[...] = 0
-    places = np.indices(indices.shape, sparse=True)
-    np.moveaxis(out, axis, -1)[(*places, indices)] = 1
+    hot = out if axis == indices.ndim else np.moveaxis(out, axis, -1)
+    if hot.flags.c_contiguous:
+        starts = np.arange(0, hot.size, max(num_classes, 1))
+        hot.reshape(-1)[starts + indices.reshape(-1).astype(np.intp, copy=False)] = 1
+    else:
+        hot[(*np.indices(indices.shape, sparse=True), indices)] = 1
     return out
 
 
