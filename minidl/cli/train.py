@@ -76,7 +76,7 @@ def resume_run(
     from minidl.training.fit import reopen
     from minidl.training.run import RunDirectory
 
-    changes = {} if epochs is None else {"epochs": epochs}
+    changes: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
     trainer = reopen(RunDirectory.open(path), **changes)
     if trainer.step >= trainer.total_steps:
         raise click.UsageError(

@@ -331,7 +331,7 @@ def _standard_samples(
     if not elementwise:
         return ()
     spans = list(domains) + [(-2.0, 2.0)] * (count - len(domains))
-    layouts = [[(3, 4)] * count, [()] * count, [(0, 3)] * count]
+    layouts: list[list[tuple[int, ...]]] = [[(3, 4)] * count, [()] * count, [(0, 3)] * count]
     if count > 1:
         layouts += [[(2, 1, 3), (4, 1), ()][:count], [(3,), (2, 3), (1,)][:count]]
     return tuple(

@@ -245,7 +245,7 @@ def first_order(
         if len(chosen) < array.size:
             direction = signs(array.shape, rng)
             along = _slope(traced, index, direction, tolerance)
-            rule, scale = np.vdot(gradient, direction), np.linalg.norm(gradient)
+            rule, scale = np.vdot(gradient, direction), float(np.linalg.norm(gradient))
             slack = Tolerance(tolerance.relative, tolerance.absolute + tolerance.relative * scale)
             yield compare(traced.case, f"{name} along all its axes", rule, along, slack, _WORDS)
 

@@ -137,7 +137,8 @@ class Call:
 
     @classmethod
     def of(cls, op: Op, sample: Sample, which: str, rng: np.random.Generator) -> Call:
-        arrays, names, slots = [], [], []
+        arrays, names = [], []
+        slots: list[Any] = []
         tensors, rest = _split_positions(op, sample)
         shown = []
         for position, given in enumerate(tensors):

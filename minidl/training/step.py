@@ -173,11 +173,11 @@ def clip(gradients: Mapping[str, Tensor], norm: float | None) -> Mapping[str, Te
     """Scale gradients by min(1, norm / ‖all gradients‖)."""
     if norm is None or not gradients:
         return gradients
-    squares = [ops.sum(ops.square(g)) for g in gradients.values()]  # type: ignore[attr-defined]
+    squares = [ops.sum(ops.square(g)) for g in gradients.values()]
     total = squares[0]
     for square in squares[1:]:
         total = total + square
-    scale = ops.minimum(norm / (ops.sqrt(total) + CLIP_EPSILON), 1.0)  # type: ignore[attr-defined]
+    scale = ops.minimum(norm / (ops.sqrt(total) + CLIP_EPSILON), 1.0)
     return {path: g * scale for path, g in gradients.items()}
 
 

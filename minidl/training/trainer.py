@@ -217,7 +217,9 @@ class Trainer:
         if self._epoch_done():
             return
         path = self.save()
-        where = f"; go on with: minidl resume {self.run_directory.path}" if path else ""
+        where = ""
+        if path is not None and self.run_directory is not None:
+            where = f"; go on with: minidl resume {self.run_directory.path}"
         number = self._signal
         raise Interrupted(number, f"stopped by signal {number} after step {self.step}{where}")
 
