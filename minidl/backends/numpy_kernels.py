@@ -173,15 +173,23 @@ def mean(x: np.ndarray, *, axis: Axes, keepdims: bool, out: np.ndarray) -> np.nd
 def var(
     x: np.ndarray, *, axis: Axes, correction: float, keepdims: bool, out: np.ndarray
 ) -> np.ndarray:
-    """Two passes, each with the accurate sum."""
+    """Two passes, and what rounding took from the mean is taken from the squares.
+
+    Chan, Golub & LeVeque, "Algorithms for computing the sample variance", The American
+    Statistician 37 (1983) 242–247, equation 1.7.
+    """
     if x.dtype == np.float16:
         return np.var(x, axis=axis, correction=correction, keepdims=keepdims, out=out)
+    count = _count(x, axis)
     centre = np.empty(_kept_shape(x, axis), x.dtype)
     mean(x, axis=axis, keepdims=True, out=centre)
     rest = np.subtract(x, centre, out=np.empty(x.shape, x.dtype))
+    left = sum(rest, axis=axis, keepdims=keepdims, out=np.empty_like(out))
     np.square(rest, out=rest)
     sum(rest, axis=axis, keepdims=keepdims, out=out)
-    freedom = _count(x, axis) - correction
+    np.subtract(out, left * left / count, out=out)
+    np.maximum(out, 0, out=out)
+    freedom = count - correction
     return np.divide(out, freedom if freedom > 0 else 0, out=out)
 
 
