@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from minidl.backends import kernel as kernel
     from minidl.backends import register_backend as register_backend
     from minidl.backends import use_backend as use_backend
-    from minidl.compiler.compile import compile as compile
+    from minidl.compiler import compile as compile
     from minidl.data import Dataset as Dataset
     from minidl.data import dataset as dataset
     from minidl.errors import MinidlError as MinidlError
@@ -90,8 +90,8 @@ if TYPE_CHECKING:
     from minidl.schedules import Schedule as Schedule
     from minidl.schedules import schedule as schedule
     from minidl.training import Model as Model
+    from minidl.training import fit as fit
     from minidl.training import load as load
-    from minidl.training.fit import fit as fit
 
 
 def __getattr__(name: str) -> Any:

@@ -98,7 +98,7 @@ def _check_layer(cls: Any, shapes: tuple[str, ...], fields: tuple[str, ...]) -> 
 def _check_config(config: Any) -> list[CheckReport]:
     from minidl.graph import tensor
     from minidl.testing import check_gradient, check_layer
-    from minidl.training.fit import prepare
+    from minidl.training.pipeline import prepare
 
     prepared = prepare(config)
     model, train = prepared.model, prepared.splits.train

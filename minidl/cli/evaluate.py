@@ -21,7 +21,7 @@ from minidl.cli.options import checkpoint_option, json_option, print_json
 def command(run: str, split: str, checkpoint: str, as_json: bool) -> None:
     """Measure the run directory RUN on a part of its data."""
     from minidl.cli.display import results_text
-    from minidl.training.fit import evaluate
+    from minidl.training.pipeline import evaluate
 
     results = evaluate(run, split, checkpoint)
     if as_json:

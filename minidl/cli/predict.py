@@ -27,7 +27,7 @@ def command(run: str, input_path: str, output: str | None, checkpoint: str, as_j
     Prints CSV: for classes the most probable one and the probability of each, for other tasks the
     values.
     """
-    from minidl.training.fit import load_prepared
+    from minidl.training.pipeline import load_prepared
     from minidl.training.run import RunDirectory
 
     prepared = load_prepared(RunDirectory.open(run), checkpoint)

@@ -22,7 +22,7 @@ def command(
 ) -> None:
     """Show layers, shapes, parameters, FLOPs and memory of CONFIG's network."""
     loaded = read_config(config, overrides, device, backend, seed, plugins)
-    from minidl.training.fit import prepare
+    from minidl.training.pipeline import prepare
     from minidl.training.summary import summarize
 
     summary = summarize(prepare(loaded).model)

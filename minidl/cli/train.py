@@ -54,7 +54,7 @@ def command(
         resume_run(resume_from, epochs, quiet, verbose, no_progress, as_json)
         return
     loaded = read_config(config, overrides, device, backend, seed, plugins, epochs)
-    from minidl.training.fit import make_trainer, prepare
+    from minidl.training.pipeline import make_trainer, prepare
     from minidl.training.run import RunDirectory
 
     prepared = prepare(loaded)
@@ -73,7 +73,7 @@ def resume_run(
     path: str, epochs: int | None, quiet: bool, verbose: int, no_progress: bool, as_json: bool
 ) -> None:
     """Go on with a run directory from its last checkpoint."""
-    from minidl.training.fit import reopen
+    from minidl.training.pipeline import reopen
     from minidl.training.run import RunDirectory
 
     changes: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
@@ -89,7 +89,7 @@ def resume_run(
 def _train(trainer: Any, quiet: bool, verbose: int, no_progress: bool, as_json: bool) -> None:
     from minidl.cli.display import make_reporter, results_text
     from minidl.cli.signals import stopping_on_signals
-    from minidl.training.fit import train
+    from minidl.training.pipeline import train
 
     trainer.reporter = make_reporter(quiet, verbose, not no_progress)
     with stopping_on_signals(trainer):

@@ -4,7 +4,7 @@
 passes that never change a result, and lays it out as a :class:`minidl.graph.Program`.
 """
 
-from minidl.compiler.compile import compile, compile_graph
+from minidl.compiler.compiled import compile, compile_graph
 from minidl.compiler.simplify import simplify
 
 __all__ = ["compile", "compile_graph", "simplify"]

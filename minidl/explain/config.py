@@ -10,7 +10,7 @@ from minidl.errors import DataError
 from minidl.explain.network import BATCH, Numbers, explain_network
 from minidl.graph import Spec, tensor
 from minidl.graph.rules import Explanation
-from minidl.training.fit import Prepared, prepare
+from minidl.training.pipeline import Prepared, prepare
 
 if TYPE_CHECKING:
     from minidl.config import Config

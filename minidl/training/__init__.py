@@ -4,7 +4,7 @@ A :class:`Model` is layers with values. A :class:`Trainer` runs the training ste
 program, over batches; a :class:`RunDirectory` keeps config, metrics and checkpoints.
 """
 
-from minidl.training.fit import evaluate, fit, load, resume
+from minidl.training.pipeline import evaluate, fit, load, resume
 from minidl.training.model import Model
 from minidl.training.reporter import Reporter
 from minidl.training.run import RunDirectory

@@ -85,7 +85,7 @@ class Model:
 
         The dataset is loaded, because the shapes of its samples decide those of the parameters.
         """
-        from minidl.training.fit import prepare
+        from minidl.training.pipeline import prepare
 
         return prepare(config).model
 

@@ -17,7 +17,7 @@ def test_train_prints_results_to_stdout_and_progress_to_stderr(cli, config):
     assert "accuracy" in result.out
     assert result.out.rstrip().endswith("run")
     assert "device: cpu through numpy, as asked" in result.err
-    assert "training 1,210 parameters for 34 steps" in result.err
+    assert "training 1,210 parameters for 26 steps" in result.err
     assert "epoch 2/2  validation" in result.err
     assert "\x1b[" not in result.err
 
@@ -57,10 +57,10 @@ def test_without_an_output_directory_a_run_goes_to_runs_by_name_and_time(cli, co
 def test_resume_trains_on_and_refuses_a_finished_run(cli, trained):
     refused = cli("resume", trained)
     assert refused.code == 2
-    assert "is finished (34 of 34 steps); give --epochs to train on" in refused.err
+    assert "is finished (26 of 26 steps); give --epochs to train on" in refused.err
     result = cli("resume", trained, "--epochs", 3, "--no-progress")
     assert result.code == 0, result.err
-    assert "from step 34" in result.err
+    assert "from step 26" in result.err
     again = cli("train", "--resume", trained, "--epochs", 4, "-q")
     assert again.code == 0, again.err
 

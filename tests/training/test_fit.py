@@ -10,7 +10,7 @@ import pytest
 import minidl as md
 from minidl.errors import CheckpointError
 from minidl.training import Interrupted, Reporter, RunDirectory, fit, load, resume
-from minidl.training.fit import make_trainer, prepare, train
+from minidl.training.pipeline import make_trainer, prepare, train
 
 
 def checkpoint_bytes(run):

@@ -7,7 +7,7 @@ import minidl as md
 from minidl import ops, registry
 from minidl.errors import CheckpointError, DivergedError, ShapeError
 from minidl.training import RunDirectory, fit, load
-from minidl.training.fit import make_trainer, prepare, reopen
+from minidl.training.pipeline import make_trainer, prepare, reopen
 
 
 @pytest.fixture
