@@ -106,11 +106,12 @@ def make(kind: str, value: Any) -> Any:
     if isinstance(value, str):
         value = {"type": value}
     if not isinstance(value, Mapping):
-        raise _misfit("table", f"a {kind} is a name or a table with 'type', not {value!r}")
+        article = "an" if kind[0] in "aeiou" else "a"
+        raise _misfit("table", f"{article} {kind} is a name or a table with 'type', not {value!r}")
     if "type" not in value:
         raise _misfit("missing_type", f"this {kind} has no 'type'")
     if not isinstance(value["type"], str):
-        raise _misfit("type_name", f"the 'type' of a {kind} is a string, not {value['type']!r}")
+        raise _misfit("type_name", f"the 'type' of this {kind} is a string, not {value['type']!r}")
     try:
         cls = registry.get(kind, value["type"])
     except (UnknownNameError, PluginError) as error:
