@@ -83,9 +83,13 @@ def _count(shape, axes):
 
 
 def _kept(value, x, axes):
-    """Return a reduced ``value`` with the reduced axes back in place, of length 1."""
+    """Return a reduced ``value`` so that it broadcasts against ``x``.
+
+    That takes axes of length 1 in place of the reduced ones, unless these were the first.
+    """
     shape = reduced_shape(x.shape, axes, True)
-    return value if value.shape == shape else value.reshape(shape)
+    leading = axes == tuple(range(len(axes)))
+    return value if leading or value.shape == shape else value.reshape(shape)
 
 
 def _widened(xp, x):
@@ -186,7 +190,7 @@ class var:
     def backward(g, z, x, *, axis, correction, keepdims):
         left = _count(x.shape, axis) - correction
         freedom = left if left > 0 else 0
-        return _kept(g, x, axis) * 2 / freedom * (x - mean(x, axis=axis, keepdims=True))
+        return _kept(g, x, axis) * 2 / freedom * (x - _kept(mean(x, axis=axis), x, axis))
 
     def flops(z, x, *, axis, correction, keepdims):
         return 4 * x.size
@@ -274,11 +278,16 @@ class prod:
     def backward(g, z, x, *, axis, keepdims):
         kept = tuple(i for i in range(x.ndim) if i not in axis)
         order = (*kept, *axis)
-        last = registry.get("op", "permute_dims")(x, order)
-        flat = last.reshape(*(x.shape[i] for i in kept), _count(x.shape, axis))
-        others = _product_of_others(flat).reshape(last.shape)
-        back = tuple(order.index(i) for i in range(x.ndim))
-        return _kept(g, x, axis) * registry.get("op", "permute_dims")(others, back)
+        last = _permuted(x, order)
+        shape = (*(x.shape[i] for i in kept), _count(x.shape, axis))
+        flat = last if last.shape == shape else last.reshape(shape)
+        others = _product_of_others(flat)
+        others = others if last.shape == shape else others.reshape(last.shape)
+        return _kept(g, x, axis) * _permuted(others, tuple(map(order.index, range(x.ndim))))
+
+
+def _permuted(x, order):
+    return x if order == tuple(range(x.ndim)) else registry.get("op", "permute_dims")(x, order)
 
 
 def _product_of_others(x):
@@ -293,12 +302,12 @@ def _product_of_others(x):
         return _ones(x.shape, x.dtype)
     if length % 2:
         x = concat([x, _ones((*outer, 1), x.dtype)], axis=-1)
+    if length == 2:
+        return flip(x, axis=-1)
     pairs = x.reshape(*outer, x.shape[-1] // 2, 2)
-    partner = flip(pairs, axis=-1)
-    if length > 2:
-        other_pairs = _product_of_others(prod(pairs, axis=-1))
-        partner = partner * other_pairs.reshape(*other_pairs.shape, 1)
-    return partner.reshape(x.shape)[..., :length]
+    other_pairs = _product_of_others(prod(pairs, axis=-1))
+    others = (flip(pairs, axis=-1) * other_pairs.reshape(*other_pairs.shape, 1)).reshape(x.shape)
+    return others if length % 2 == 0 else others[..., :length]
 
 
 def _ones(shape, dtype):
@@ -377,7 +386,7 @@ class min:
 def _shared(g, z, x, axis):
     """Return ``g`` divided equally among the elements of ``x`` that are equal to ``z``."""
     chosen = x == _kept(z, x, axis)
-    share = _kept(g, x, axis) / sum(chosen, axis=axis, keepdims=True)
+    share = _kept(g, x, axis) / _kept(sum(chosen, axis=axis), x, axis)
     return where(chosen, share, 0)
 
 
