@@ -1,6 +1,8 @@
 """A picture of a command at work: runs it in a terminal of its own, writes what it shows as SVG.
 
     python docs/_extensions/capture.py docs/images/train.svg "minidl train --no-progress"
+
+The picture is what rich makes of the colours in the output.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The two nodes without inputs: constants, which hold a value, and placeholders, which await one."""
+"""The nodes without inputs: constants, which hold a value, and placeholders, which await one."""
 
 from __future__ import annotations
 
