@@ -47,7 +47,8 @@ def check_layer(
         A class is made with its defaults. What is checked is a copy made from its config.
     *inputs
         What :func:`minidl.testing.draw` takes: shapes, Specs, Draws, arrays. Arrays and Draws
-        are best for integers, which are otherwise drawn from {0, 1}.
+        are best for integers, which are otherwise drawn from {0, 1}. A class may go without: it
+        is checked on each of the ``samples`` it declares.
     seed : int
         Decides drawn inputs, parameters, output weights and directions.
     rtol, atol : float
@@ -69,8 +70,33 @@ def check_layer(
     CheckError
         At the first fault, saying where it is.
     """
-    given = layer() if isinstance(layer, type) else layer
-    subject = _label(given)
+    options = (seed, rtol, atol, second_order, max_elements, unused)
+    if inputs or not isinstance(layer, type):
+        given = layer() if isinstance(layer, type) else layer
+        subject = _label(given)
+        return CheckReport(subject, tuple(_checks(given, inputs, subject, *options)))
+    subject = _label(layer)
+    if not layer.samples:
+        raise CheckError(f"{subject} declares no samples; give its inputs' shapes to check_layer")
+    checks: list[Check] = []
+    for number, each in enumerate(layer.samples, 1):
+        made = make(layer.kind, {"type": layer.type_name, **each.attributes})
+        case = f"{subject}, sample {number} of {len(layer.samples)}"
+        checks += _checks(made, each.inputs, case, *options)
+    return CheckReport(subject, tuple(checks))
+
+
+def _checks(
+    given: Any,
+    inputs: Sequence[Any],
+    subject: str,
+    seed: int,
+    rtol: float,
+    atol: float,
+    second_order: bool,
+    max_elements: int,
+    unused: Sequence[str],
+) -> list[Check]:
     fresh = _through_config(given, subject)
     rng = np.random.default_rng(seed)
     arrays = [draw(each, rng) for each in inputs]
@@ -86,7 +112,7 @@ def check_layer(
         checks += second_order_checks(traced, rng) if second_order else ()
         checks += same_in_float32(traced)
         checks += same_in_other_layouts(traced)
-    return CheckReport(subject, tuple(checks))
+    return checks
 
 
 class _Run:
@@ -211,5 +237,5 @@ def _require_connected(traced: Traced, unused: Sequence[str]) -> None:
 
 
 def _label(layer: Any) -> str:
-    name = layer.type_name or type(layer).__name__
+    name = layer.type_name or getattr(layer, "__name__", type(layer).__name__)
     return f"layer '{name}'"

@@ -19,7 +19,11 @@ from minidl.testing.ops import SCALAR_FUNCTIONS, sample_call
 LEAVES = ("constant", "placeholder")
 """The two nodes without inputs: their values are given, not computed."""
 
-OPS = [entry.value for entry in registry.entries("op") if entry.name not in LEAVES]
+OPS = [
+    entry.value
+    for entry in registry.entries("op")
+    if entry.name not in LEAVES and entry.source == "minidl"
+]
 SYMBOLS = ("σ", "Σ")
 """Mathematical names that a notation may call a function by."""
 
