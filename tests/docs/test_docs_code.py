@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -56,8 +57,19 @@ def configs(page: Path) -> list[Block]:
     return [b for b in blocks(page) if b.language == "toml" and "[model]" in b.text]
 
 
+def sessions(page: Path) -> list[tuple[str, str]]:
+    """Return the commands of console blocks that show one command and what it prints."""
+    found = []
+    for block in blocks(page):
+        command, _, printed = block.text.partition("\n")
+        if block.language == "console" and printed and "$ " not in printed:
+            found.append((command.removeprefix("$ "), printed))
+    return found
+
+
 WITH_PYTHON = [page for page in PAGES if script(page).strip()]
 WHOLE_CONFIGS = [(page, block) for page in PAGES for block in configs(page)]
+SESSIONS = [(page, *session) for page in PAGES for session in sessions(page)]
 
 
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
@@ -92,6 +104,23 @@ def test_the_network_of_a_page_can_be_trained(page, block, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    ("command", "printed"), [s[1:] for s in SESSIONS], ids=[s[1] for s in SESSIONS]
+)
+def test_a_command_of_a_page_prints_what_the_page_shows(command, printed, tmp_path):
+    program, *arguments = shlex.split(command)
+    assert program == "minidl"
+    done = subprocess.run(
+        [sys.executable, "-m", program, *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout == printed, done.stderr
+
+
 def test_pages_with_code_and_configs_were_found():
     assert {"README.md", "worked-example.md", "writing-an-op.md"} <= {p.name for p in WITH_PYTHON}
+    assert "worked-example.md" in {session[0].name for session in SESSIONS}
     assert {"README.md", "config.md"} <= {page.name for page, _ in WHOLE_CONFIGS}
