@@ -21,7 +21,7 @@ from minidl.config.problems import (
     config_error,
     problems_of,
     shown,
-    top_level_problem,
+    unknown_key,
 )
 from minidl.config.schema import (
     BatchConfig,
@@ -231,9 +231,9 @@ class _Findings:
     def __init__(self, table: Mapping[str, Any]) -> None:
         self.table = table
         known = {f.name for f in dataclasses.fields(General)} | set(SECTIONS)
-        self.problems = [top_level_problem(key, table) for key in table if key not in known]
+        self.problems = [unknown_key((key,), table) for key in table if key not in known]
         self.problems += [
-            Problem((), f"missing table [{name}]") for name in _REQUIRED if name not in table
+            Problem((), f"missing table [{name}]") for name in _REQUIRED if table.get(name) is None
         ]
 
     def general(self) -> dict[str, Any]:
@@ -248,7 +248,9 @@ class _Findings:
         if table is None:
             return None
         own = {f.name for f in dataclasses.fields(BatchConfig)}
-        options = {k: v for k, v in table.items() if k not in own and k != "dataset"}
+        options = {k: v for k, v in table.items() if k not in own | {"dataset", "type"}}
+        if "type" in table:  # what a dataset is called stands under "dataset"
+            self.problems.append(unknown_key(("data", "type"), self.table))
         named = {"type": table["dataset"]} if "dataset" in table else {}
         given = {**named, **options}
         if isinstance(table.get("dataset"), Dataset) and not options:
@@ -263,7 +265,8 @@ class _Findings:
         return cls(**values) if values else None
 
     def part(self, kind: str) -> Any:
-        return self.component(kind, self.table[kind], kind) if kind in self.table else None
+        value = self.table.get(kind)
+        return None if value is None else self.component(kind, value, kind)
 
     def component(self, kind: str, value: Any, section: str) -> Any:
         try:
@@ -274,8 +277,10 @@ class _Findings:
 
     def mapping(self, name: str) -> Mapping[str, Any] | None:
         """Return a section, None if it is missing or no table; a missing optional one is empty."""
-        table = self.table.get(name, None if name in _REQUIRED else {})
-        if table is None or isinstance(table, Mapping):
+        table = self.table.get(name)
+        if table is None:
+            return None if name in _REQUIRED else {}
+        if isinstance(table, Mapping):
             return table
         text = f"[{name}] must be a table, got {shown(table)}"
         self.problems.append(Problem((name,), text))

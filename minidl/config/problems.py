@@ -72,15 +72,16 @@ def problems_of(error: ValueError, at: Path, raw: Mapping[str, Any]) -> list[Pro
 
     Parameters
     ----------
-    error : pydantic.ValidationError or pydantic_core.PydanticCustomError
-        What the validation raised.
+    error : ValueError
+        What :func:`minidl.component.make` or a pydantic model raised.
     """
     import pydantic
 
     if isinstance(error, pydantic.ValidationError):
         details: Sequence[Mapping[str, Any]] = error.errors(include_url=False)
     else:
-        details = [{"type": error.type, "loc": (), "msg": str(error)}]  # type: ignore[attr-defined]
+        kind = getattr(error, "type", "value_error")
+        details = [{"type": kind, "loc": (), "msg": str(error), "ctx": {"error": error}}]
     alternatives: dict[Path, list[tuple[Path, Mapping[str, Any]]]] = {}
     for detail in details:
         path, union = _document_path(at, detail, raw)
@@ -88,9 +89,9 @@ def problems_of(error: ValueError, at: Path, raw: Mapping[str, Any]) -> list[Pro
     return [_problem(group, raw) for group in alternatives.values() for group in _split(group)]
 
 
-def top_level_problem(key: str, raw: Mapping[str, Any]) -> Problem:
-    """Return the problem of a key that no config has."""
-    return Problem((key,), _unknown_key((key,), raw), key=True)
+def unknown_key(path: Path, raw: Mapping[str, Any]) -> Problem:
+    """Return the problem of a key that its table does not have."""
+    return Problem(path, _unknown_key(path, raw), key=True)
 
 
 def describe(path: Path) -> str:
@@ -137,7 +138,7 @@ def _problem(group: list[tuple[Path, Mapping[str, Any]]], raw: Mapping[str, Any]
         return Problem(path, _must_be(path, " or ".join(kinds), raw))
     kind = detail["type"]
     if kind == "extra_forbidden":
-        return Problem(path, _unknown_key(path, raw), key=True)
+        return unknown_key(path, raw)
     if kind in ("missing", "component_missing_type"):
         name = detail["loc"][-1] if kind == "missing" else _type_key(path)
         return Problem(path, f"missing key '{name}' in {_table(path, raw)}")
@@ -156,6 +157,8 @@ def _problem(group: list[tuple[Path, Mapping[str, Any]]], raw: Mapping[str, Any]
     if kind in _EXPECTED:
         hint = _literal_hint(detail, _at(path, raw))
         return Problem(path, _must_be(path, _expected(detail), raw) + hint)
+    if _classes_at(path, raw):
+        return Problem(path, f"{_table(path, raw)}: {_reason(detail)}")
     return Problem(path, f"{describe(path)}: {_reason(detail)}, got {shown(_at(path, raw))}")
 
 
@@ -201,7 +204,9 @@ def _unknown_key(path: Path, raw: Mapping[str, Any]) -> str:
     known = _keys(tuple(table), raw)
     elsewhere = [place for place in _places() if name in _keys(place, raw)]
     hint = suggestion(str(name), known) or f"; known: {', '.join(known)}"
-    if len(table) <= 1 and elsewhere:
+    if path == ("data", "type"):
+        hint = "; did you mean 'dataset'?"
+    elif len(table) <= 1 and elsewhere and name != "type":
         hint = f"; it belongs {_inside(elsewhere[0], raw)}"
     return f"unknown key '{name}' {_inside(tuple(table), raw)}{hint}"
 

@@ -24,11 +24,17 @@ class Probe(Layer):
     one: Literal["only"] = "only"
     rate: Annotated[float, Gt(0), Lt(1)] = 0.5
     size: Annotated[int, AfterValidator(_even)] = 2
+    low: int = 0
+    high: int = 1
     flag: bool = False
     label: str = ""
     few: Annotated[list[int], MaxLen(2)] | None = None
     options: dict[str, int] | None = None
     child: Layer | None = None
+
+    def check_fields(self):
+        if self.low > self.high:
+            raise ValueError(f"low is above high: {self.low} and {self.high}")
 """
 
 
@@ -65,6 +71,10 @@ KEYS = [
         "net.toml:4:1: unknown key 'lr' in [data]; it belongs in [optimizer] (sgd)",
     ),
     ('dataset = "digit"', "net.toml:3:11: unknown dataset 'digit'; did you mean 'digits'?"),
+    (
+        'dataset = "digits"\ntype = "digits"',
+        "net.toml:4:1: unknown key 'type' in [data]; did you mean 'dataset'?",
+    ),
     ("dataset = 3", "net.toml:3:11: [data] dataset must be a string, got 3"),
     ("batch_size = 3", "net.toml:2:1: missing key 'dataset' in [data]"),
     (
@@ -115,6 +125,12 @@ OPTIMIZERS = [
 @pytest.mark.parametrize(("optimizer", "message"), OPTIMIZERS)
 def test_optimizer(parse, good, optimizer, message):
     assert problems(parse, swap(good, 'type = "sgd"', optimizer)) == [message]
+
+
+def test_what_fields_are_together(parse, good):
+    text = swap(good, 'type = "sgd"', 'type = "sgd"\nnesterov = true')
+    (message,) = problems(parse, text)
+    assert message.startswith("net.toml:11:1: [optimizer] (sgd): nesterov takes momentum above 0")
 
 
 LAYERS = [
@@ -191,6 +207,11 @@ PROBES = [
     ("rate = 0.0", "26: [model] layers[1].rate must be greater than 0, got 0.0"),
     ("rate = 1", "26: [model] layers[1].rate must be less than 1, got 1"),
     ("size = 3", "26: [model] layers[1].size: an odd size has no middle, got 3"),
+    ("low = 2", "3: model.layers[1] (probe): low is above high: 2 and 1"),
+    (
+        'child = { type = "probe", high = -1 }',
+        "27: model.layers[1].child (probe): low is above high: 0 and -1",
+    ),
     ("few = [1, 2, 3]", "25: [model] layers[1].few must have at most 2 items"),
     ("label = 1", "27: [model] layers[1].label must be a string, got 1"),
     ("options = 1", "29: [model] layers[1].options must be a table, got 1"),
