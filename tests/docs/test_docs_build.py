@@ -36,5 +36,5 @@ def test_every_page_is_there(manual):
 
 def test_every_op_has_an_entry(manual):
     pages = [page.read_text("utf-8") for page in (manual / "reference").glob("*.html")]
-    for name in registry.names("op"):
+    for name in [entry.name for entry in registry.entries("op") if entry.source == "minidl"]:
         assert any(f'id="{name.replace("_", "-")}"' in page for page in pages), name
