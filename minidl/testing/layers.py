@@ -75,13 +75,14 @@ def check_layer(
         given = layer() if isinstance(layer, type) else layer
         subject = _label(given)
         return CheckReport(subject, tuple(_checks(given, inputs, subject, *options)))
-    subject = _label(layer)
-    if not layer.samples:
+    cls: Any = layer
+    subject = _label(cls)
+    if not cls.samples:
         raise CheckError(f"{subject} declares no samples; give its inputs' shapes to check_layer")
     checks: list[Check] = []
-    for number, each in enumerate(layer.samples, 1):
-        made = make(layer.kind, {"type": layer.type_name, **each.attributes})
-        case = f"{subject}, sample {number} of {len(layer.samples)}"
+    for number, each in enumerate(cls.samples, 1):
+        made = make(cls.kind, {"type": cls.type_name, **each.attributes})
+        case = f"{subject}, sample {number} of {len(cls.samples)}"
         checks += _checks(made, each.inputs, case, *options)
     return CheckReport(subject, tuple(checks))
 
