@@ -32,9 +32,9 @@ def test_several_outputs_and_integer_inputs_are_taken():
 
 
 @pytest.fixture
-def wrong_square():
-    @op("wrong_square", samples=[sample((2,))])
-    class wrong_square:
+def faulty_square():
+    @op("faulty_square", samples=[sample((2,))])
+    class faulty_square:
         """z = x²"""
 
         def infer(x, /):
@@ -46,14 +46,14 @@ def wrong_square():
         def backward(g, z, x):
             return g * x * 2.002
 
-    yield wrong_square
-    forget("op", "wrong_square")
+    yield faulty_square
+    forget("op", "faulty_square")
 
 
-def test_a_fault_deep_inside_a_function_is_refused(wrong_square):
+def test_a_fault_deep_inside_a_function_is_refused(faulty_square):
     with pytest.raises(CheckError) as caught:
         check_gradient(
-            lambda x: ops.exp(wrong_square(x)),
+            lambda x: ops.exp(faulty_square(x)),
             [np.array([[0.5, 1.0]])],
             names=["x"],
             subject="my function",
@@ -63,9 +63,9 @@ def test_a_fault_deep_inside_a_function_is_refused(wrong_square):
     assert message.endswith("(relative error 0.001, allowed 1e-06)")
 
 
-def test_a_looser_tolerance_lets_it_pass(wrong_square):
+def test_a_looser_tolerance_lets_it_pass(faulty_square):
     inputs = [np.array([0.5, 1.0])]
-    check_gradient(wrong_square, inputs, rtol=1e-2, second_order=False)
+    check_gradient(faulty_square, inputs, rtol=1e-2, second_order=False)
 
 
 def test_a_kink_next_to_a_point_does_not_disturb_it():
