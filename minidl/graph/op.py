@@ -116,9 +116,9 @@ class Op:
         values, attributes = self._bind(args, kwargs)
         if self.compose is not None:
             return self.compose(*(as_tensor(value) for value in values), **attributes)
-        inputs = self._promote(values)
-        specs = [node.spec for node in inputs]
         try:
+            inputs = self._promote(values)
+            specs = [node.spec for node in inputs]
             if self.normalize is not None:
                 attributes = self.normalize(*specs, **attributes)
             spec = self._infer(specs, attributes)

@@ -170,7 +170,7 @@ def test_uint64_with_a_signed_integer_is_refused():
     with pytest.raises(DtypeError) as caught:
         ops.add(np.ones(1, "uint64"), np.ones(1, "int8"))
     assert str(caught.value) == (
-        "uint64 and a signed integer have no common dtype; cast one of them"
+        "add: uint64 and a signed integer have no common dtype; cast one of them"
     )
 
 

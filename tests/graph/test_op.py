@@ -170,7 +170,7 @@ def test_a_missing_input_is_named():
 def test_errors_of_the_shape_rule_carry_the_name_of_the_op():
     with pytest.raises(ShapeError, match="^reshape: shape .* has 6 elements and cannot become"):
         ops.reshape(np.ones((2, 3)), (4,))
-    with pytest.raises(DtypeError, match="^add: uint64 and a signed|^uint64 and a signed"):
+    with pytest.raises(DtypeError, match="^add: uint64 and a signed integer have"):
         ops.add(np.ones(1, "uint64"), np.ones(1, "int8"))
 
 
