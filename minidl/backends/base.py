@@ -46,6 +46,11 @@ class Backend:
         return None
 
     @classmethod
+    def advice(cls) -> str:
+        """Return what to do where it is unavailable, if there is something to do."""
+        return ""
+
+    @classmethod
     def devices(cls) -> list[str]:
         """Return the devices it can use here, the default one first."""
         return ["cpu"]
@@ -146,7 +151,8 @@ def _open(name: str, device: str | None) -> Backend:
     cls = registry.get("backend", name)
     reason = cls.unavailable()
     if reason is not None:
-        raise BackendError(f"backend '{name}' cannot be used here: {reason}")
+        parts = [f"backend '{name}' cannot be used here: {reason}", cls.advice()]
+        raise BackendError("; ".join(part for part in parts if part))
     if device is not None and device not in cls.devices():
         known = ", ".join(cls.devices())
         raise BackendError(f"backend '{name}' has no device '{device}' here (it has: {known})")

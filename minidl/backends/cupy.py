@@ -13,6 +13,7 @@ from minidl.errors import BackendError
 if TYPE_CHECKING:
     import numpy as np
 
+_NOT_INSTALLED = "CuPy is not installed"
 _INSTALL = "pip install 'minidl[cuda12]' (or 'minidl[cuda13]', by the driver's CUDA version)"
 
 
@@ -20,8 +21,10 @@ _INSTALL = "pip install 'minidl[cuda12]' (or 'minidl[cuda13]', by the driver's C
 def _missing() -> str | None:
     try:
         import cupy
+    except ModuleNotFoundError as error:
+        return _NOT_INSTALLED if error.name == "cupy" else f"CuPy cannot be imported: {error}"
     except ImportError as error:
-        return f"CuPy is not installed ({error}); {_INSTALL}"
+        return f"CuPy cannot be imported: {error}"
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
@@ -47,6 +50,10 @@ class CupyBackend(Backend):
     @classmethod
     def unavailable(cls) -> str | None:
         return _missing()
+
+    @classmethod
+    def advice(cls) -> str:
+        return _INSTALL if _missing() == _NOT_INSTALLED else ""
 
     @classmethod
     def devices(cls) -> list[str]:

@@ -34,8 +34,7 @@ def _report() -> dict[str, dict[str, Any]]:
         "threads": threads or {"environment": "no limit set: BLAS uses every CPU"},
         "packages": {name: _version(name) for name in _PACKAGES},
         "backends": {
-            entry.name: entry.value.unavailable() or ", ".join(entry.value.devices())
-            for entry in registry.entries("backend")
+            entry.name: _availability(entry.value) for entry in registry.entries("backend")
         },
         "plugins": _plugins(),
     }
@@ -53,6 +52,11 @@ _PACKAGES = (
     "cupy-cuda13x",
     "pillow",
 )
+
+
+def _availability(backend: Any) -> str:
+    parts = [backend.unavailable(), backend.advice()]
+    return "; ".join(part for part in parts if part) or ", ".join(backend.devices())
 
 
 def _version(name: str) -> str:

@@ -190,7 +190,10 @@ class var:
     def backward(g, z, x, *, axis, correction, keepdims):
         left = _count(x.shape, axis) - correction
         freedom = left if left > 0 else 0
-        return _kept(g, x, axis) * 2 / freedom * (x - _kept(mean(x, axis=axis), x, axis))
+        rest = x - mean(x, axis=axis, keepdims=True)
+        # The mean of the rest is what rounding took from the mean: much, where x is far from 0.
+        exact = rest - mean(rest, axis=axis, keepdims=True)
+        return _kept(g, x, axis) * 2 / freedom * exact
 
     def flops(z, x, *, axis, correction, keepdims):
         return 4 * x.size

@@ -96,9 +96,10 @@ def test_an_absent_gpu_is_an_error_that_says_why(cli, config, tmp_path):
     reason = CupyBackend.unavailable()
     if reason is None:
         pytest.skip("this machine has a CUDA device")
+    expected = f"{reason}; {CupyBackend.advice()}".removesuffix("; ")
     result = cli("train", config, "--device", "cuda")
     assert result.code == 1
-    assert result.err == f"error: backend 'cupy' cannot be used here: {reason}\n"
+    assert result.err == f"error: backend 'cupy' cannot be used here: {expected}\n"
     assert not (tmp_path / "runs").exists()
 
 
