@@ -26,9 +26,18 @@ from collections.abc import Iterable
 
 
 class MinidlError(Exception):
-    """Base of all errors of minidl; ``exit_code`` is what the command line exits with."""
+    """Base of all errors of minidl.
+
+    Attributes
+    ----------
+    exit_code : int
+        What the command line exits with.
+    place : str, optional
+        Where in the config the layer stands that it is about: ``"model.layers[2]"``.
+    """
 
     exit_code = 1
+    place: str | None = None
 
 
 class ConfigError(MinidlError):

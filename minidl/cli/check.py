@@ -76,23 +76,18 @@ def _check_named(
 
 
 def _check_layer(cls: Any, shapes: tuple[str, ...], fields: tuple[str, ...]) -> list[CheckReport]:
-    from minidl.component import make
     from minidl.config import parse_override
     from minidl.testing import check_layer
 
     given = dict(parse_override(text) for text in fields)
-    if not shapes and not given:
-        if not cls.samples:
-            raise ConfigError(
-                f"layer '{cls.type_name}' declares no samples to check it with; "
-                f"give --input SHAPE, and its fields with -s NAME=VALUE"
-            )
-        return [
-            check_layer(make("layer", {"type": cls.type_name, **sample.attributes}), *sample.inputs)
-            for sample in cls.samples
-        ]
-    part = cls(**given)
-    return [check_layer(part, *(_shape(text) for text in shapes))]
+    if shapes or given:
+        return [check_layer(cls(**given), *(_shape(text) for text in shapes))]
+    if not cls.samples:
+        raise ConfigError(
+            f"layer '{cls.type_name}' declares no samples to check it with; "
+            f"give --input SHAPE, and its fields with -s NAME=VALUE"
+        )
+    return [check_layer(cls)]
 
 
 def _check_config(config: Any) -> list[CheckReport]:

@@ -12,7 +12,7 @@ from annotated_types import Ge
 
 from minidl import registry
 from minidl.component import C, Component, component, config_fields, make
-from minidl.errors import ConfigError, DtypeError, GraphError, ShapeError
+from minidl.errors import ConfigError, DtypeError, GraphError, MinidlError, ShapeError
 from minidl.graph import Sample, Spec, Tensor, placeholder
 from minidl.graph.op import as_tensor
 from minidl.initializers import Initializer
@@ -199,13 +199,16 @@ class Layer(Component):
             arguments = [placeholder(f"input{i}", *spec) for i, spec in enumerate(inputs)]
             self.output_spec = self(*arguments, context=Context(values)).spec
         except (ShapeError, DtypeError) as error:
-            if getattr(error, "located", False):
+            if error.place is not None:
                 raise
             shapes = ", ".join(str(spec) for spec in inputs)
             verb = "input is" if len(inputs) == 1 else "inputs are"
             located = type(error)(f"{self.label}: {error} (its {verb} {shapes})")
-            located.located = True  # type: ignore[union-attr]
+            located.place = place
             raise located from None
+        except MinidlError as error:
+            error.place = place if error.place is None else error.place
+            raise
         return self.output_spec
 
     def __call__(self, *inputs: Any, context: Context) -> Tensor:

@@ -4,8 +4,8 @@ A :class:`Model` is layers with values. A :class:`Trainer` runs the training ste
 program, over batches; a :class:`RunDirectory` keeps config, metrics and checkpoints.
 """
 
-from minidl.training.pipeline import evaluate, fit, load, resume
 from minidl.training.model import Model
+from minidl.training.pipeline import evaluate, fit, load, resume
 from minidl.training.reporter import Reporter
 from minidl.training.run import RunDirectory
 from minidl.training.trainer import Interrupted, Trainer

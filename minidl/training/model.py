@@ -147,7 +147,7 @@ class Model:
         """
         specs = {p.path: p.spec for p in self.parameters}
         tensors.check_match(weights, specs, source)
-        self.state = State({path: self.backend.from_numpy(weights[path]) for path in specs})
+        self.state = State({path: self.backend.from_data(weights[path], None) for path in specs})
 
     def save(self, path: str | Path) -> None:
         """Write all parameters and buffers to a safetensors file."""

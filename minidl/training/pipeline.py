@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidl.backends import Backend, resolve_device, use_backend
 from minidl.data import Part, Splits
-from minidl.errors import DataError
+from minidl.errors import DataError, MinidlError, ShapeError
 from minidl.graph import Spec
 from minidl.training.environment import versions
 from minidl.training.model import Model
@@ -55,20 +55,42 @@ def prepare(config: str | Path | Config, dataset_state: dict[str, Any] | None = 
         dataset.restore(dataset_state)
     splits = dataset.splits(config.data.validation, config.seed)
     with use_backend(backend):
-        size = min(config.data.batch_size, len(splits.train))
-        model = Model(
+        model = _make_model(config, splits, backend)
+        steps = Steps(model, config.loss, metrics_of(config))
+        size = model.input_spec.shape[0]
+        steps.trace_evaluate(model.input_spec, batch_spec(splits.target_spec, size))
+    _check_classes(model, splits, config)
+    return Prepared(config, model, splits, backend, reason)
+
+
+def _make_model(config: Config, splits: Splits, backend: Backend) -> Model:
+    """Make the model; an error about a layer then begins with its place in the file."""
+    size = min(config.data.batch_size, len(splits.train))
+    try:
+        return Model(
             config.model.root(),
             batch_spec(splits.input_spec, size),
-            dataset=dataset,
+            dataset=config.data.dataset,
             loss=config.loss,
             classes=splits.classes,
             seed=config.seed,
-            place="model",
             on=backend,
         )
-        steps = Steps(model, config.loss, metrics_of(config))
-        steps.trace_evaluate(model.input_spec, batch_spec(splits.target_spec, size))
-    return Prepared(config, model, splits, backend, reason)
+    except MinidlError as error:
+        where = config.locate(error.place) if error.place else ""
+        if not where:
+            raise
+        raise type(error)(f"{where}: {error}") from None
+
+
+def _check_classes(model: Model, splits: Splits, config: Config) -> None:
+    """Raise ShapeError if the data has more classes than the model has outputs."""
+    given, wanted = model.output_spec.shape[-1], len(splits.classes)
+    if config.loss.task == "classification" and 1 < given < wanted:
+        raise ShapeError(
+            f"the model gives {given} values a sample, but {config.data.dataset.label} has "
+            f"{wanted} classes; end the model with a layer of units = {wanted}"
+        )
 
 
 def fit(

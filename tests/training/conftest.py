@@ -1,7 +1,5 @@
 """A small config on real data that every training test starts from."""
 
-import textwrap
-
 import pytest
 
 from minidl.config import parse_config
@@ -39,9 +37,9 @@ log_every = 5
 
 @pytest.fixture
 def small():
-    """Return a function that makes the small config with some keys changed."""
+    """Return a function that makes the small config, some keys or a piece of text changed."""
 
-    def make(*overrides, text=DIGITS):
-        return parse_config(textwrap.dedent(text), "small.toml", overrides=overrides)
+    def make(*overrides, replace=("", "")):
+        return parse_config(DIGITS.replace(*replace), "small.toml", overrides=overrides)
 
     return make

@@ -6,8 +6,8 @@ import pytest
 import minidl as md
 from minidl.graph import Program, placeholder
 from minidl.metrics import Metric
-from minidl.training.pipeline import make_trainer, prepare
 from minidl.training.meter import Meter
+from minidl.training.pipeline import make_trainer, prepare
 from minidl.training.step import clip
 from minidl.training.summary import summarize
 

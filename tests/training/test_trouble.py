@@ -142,3 +142,45 @@ def test_a_part_the_dataset_does_not_have_is_an_error(small, tmp_path):
     with pytest.raises(DataError) as caught:
         evaluate(tmp_path / "run", "validation")
     assert str(caught.value) == "the dataset 'digits' has no validation part"
+
+
+def test_a_layer_that_does_not_fit_is_named_with_its_line_in_the_config(small):
+    config = small('model.layers[2]={ type = "reshape", shape = [3, 5], name = "fold" }')
+    with pytest.raises(ShapeError) as caught:
+        prepare(config)
+    assert str(caught.value) == (
+        '--set model.layers[2]={ type = "reshape", shape = [3, 5], name = "fold" }: '
+        "layer 'fold' (reshape, model.layers[2]): a sample of shape (16,) has 16 elements and "
+        "cannot become (3, 5) (its input is float32[100, 16])"
+    )
+
+
+def test_a_layer_in_the_file_is_named_with_line_and_column(small):
+    addition = '{ type = "add", inputs = ["hidden", "input"] }'
+    with pytest.raises(ShapeError) as caught:
+        prepare(small(replace=('{ type = "relu" }', addition)))
+    assert str(caught.value).startswith("small.toml:14:3: layer 'add_2' (add, model.layers[2]): ")
+
+
+def test_fewer_outputs_than_classes_are_an_error_before_the_first_step(small):
+    with pytest.raises(ShapeError) as caught:
+        prepare(small("model.layers[4].units=5"))
+    assert str(caught.value) == (
+        "the model gives 5 values a sample, but dataset 'digits' has 10 classes; "
+        "end the model with a layer of units = 10"
+    )
+
+
+def test_weights_that_are_set_are_copied(small):
+    model = md.Model.from_config(small())
+    weights = model.weights()
+    kept = {name: array.copy() for name, array in weights.items()}
+    model.set_weights(weights)
+    trainer = make_trainer(prepare(small()))
+    trainer.model.set_weights(weights)
+    trainer._add_slots()
+    inputs, targets = trainer.parts["train"].span(0, 16)
+    for step in (1, 2, 3):
+        trainer.steps.train(inputs, targets, 0.1, step)
+    for name, array in weights.items():
+        np.testing.assert_array_equal(array, kept[name])
