@@ -244,8 +244,6 @@ def _write(printed: _Printed) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
 
     notation = Notation(symbols, hidden=set(printed.hidden), implied=implied)
     scalars = frozenset(name for name, node in printed.named.items() if not node.shape)
-    for label, node in printed.gradients:
-        symbols.setdefault(id(node), label)
     return write_rules(notation, printed.values, printed.gradients, LOSS, scalars)
 
 

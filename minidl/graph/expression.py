@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from minidl.errors import MinidlError
-from minidl.graph.leaves import constant, scalar_value
+from minidl.graph.leaves import constant, placeholder_op, scalar_value
 from minidl.graph.node import Tensor
 from minidl.graph.op import Op
 from minidl.graph.spec import is_float
 
 _SHARED_SIZE = 4
 _LONGEST = 40
+_LISTED = 12
 
 
 @dataclass
@@ -44,15 +45,17 @@ class Notation:
     shapes: Mapping[tuple[int, ...], str] = field(default_factory=dict)
     hidden: set[int] = field(default_factory=set)
     implied: Callable[[Tensor, str, Any], bool] = lambda node, attribute, value: False
+    _helpers: set[int] = field(default_factory=set, init=False)
 
     def lines(self, results: Sequence[tuple[str, Tensor]]) -> list[tuple[str, ast.expr]]:
         """Write each result as ``(label, expression)``.
 
         An expression that is needed more than once, or is too long, gets a line of its own
-        before it is needed, with a label ``t1``, ``t2`` … Nothing here recurses into the graph.
+        before it is needed, with a label ``t1``, ``t2`` … that stands for it from then on.
+        Nothing here recurses into the graph.
         """
         order = self._sorted([node for _, node in results])
-        uses = _count_uses(order)
+        uses = self._uses(order, {id(node) for _, node in results})
         labels = {label for label, _ in results} | set(self.symbols.values())
         fresh = (name for name in map("t{}".format, range(1, len(order) + 2)) if name not in labels)
         wanted: dict[int, list[str]] = {}
@@ -75,8 +78,16 @@ class Notation:
                 label = next(fresh)
                 lines.append((label, expression))
                 expression, size = ast.Name(label), 1
+                self.symbols[id(node)] = label
+                self._helpers.add(id(node))
             written[id(node)], sizes[id(node)] = expression, size
         return _in_order(lines, [label for label, _ in results])
+
+    def name(self, node: Tensor, symbol: str) -> None:
+        """Let a symbol stand for a node, unless it is a leaf or a given symbol does."""
+        if node.inputs and (id(node) not in self.symbols or id(node) in self._helpers):
+            self.symbols[id(node)] = symbol
+            self._helpers.discard(id(node))
 
     def expression(self, node: Tensor) -> ast.expr:
         """Write one node, however long that gets."""
@@ -109,6 +120,15 @@ class Notation:
                     stack.extend((child, False) for child in reversed(node.inputs))
         return order
 
+    def _uses(self, order: Iterable[Tensor], roots: set[int]) -> dict[int, int]:
+        """Count by ``id`` how often each node stands in what is written out."""
+        uses: dict[int, int] = {}
+        for node in order:
+            if id(node) in roots or not self._symbol(node):
+                for child in node.inputs:
+                    uses[id(child)] = uses.get(id(child), 0) + 1
+        return uses
+
     def _write(
         self, node: Tensor, written: Mapping[int, ast.expr], sizes: Mapping[int, int]
     ) -> tuple[ast.expr, int]:
@@ -121,7 +141,7 @@ class Notation:
         return self._apply(node, children), size + 1
 
     def _apply(self, node: Tensor, children: list[ast.expr]) -> ast.expr:
-        if not node.inputs and self._symbol(node):
+        if node.op in (constant, placeholder_op) and self._symbol(node):
             return ast.Name(self._symbol(node))
         if node.op is constant:
             return constant_expression(node)
@@ -153,7 +173,9 @@ def write_op(op: Op, children: Sequence[ast.expr], attributes: Mapping[str, ast.
     template = parse_notation(op.notation)
     if template is None or op.variadic:
         name = ast.Name(op.name)
-        arguments = [ast.List(list(children))] if op.variadic else list(children)
+        arguments: list[ast.expr] = list(children)
+        if op.variadic:
+            arguments = [ast.List(arguments)]
         return ast.Call(name, arguments, _keywords(attributes))
     given = dict(zip(op.tensors, children, strict=True)) | dict(attributes)
     written = substitute(template, given)
@@ -192,12 +214,12 @@ def shown_attributes(node: Tensor) -> dict[str, Any]:
 
 
 def constant_expression(node: Tensor) -> ast.expr:
-    """Write a constant: a number, or the shape of an array."""
+    """Write a constant: a number, a small array as a list, or the shape of a large one."""
     value = scalar_value(node)
     if value is not None:
         return number(value)
-    if not node.shape:
-        return number(node.item())
+    if node.size <= _LISTED:
+        return literal(node.numpy().tolist())
     return ast.Call(ast.Name("constant"), [], _keywords({"shape": literal(node.shape)}))
 
 
@@ -219,8 +241,9 @@ def literal(value: Any) -> ast.expr:
         return ast.Constant(value)
     if isinstance(value, int | float):
         return number(value)
-    if isinstance(value, tuple):
-        return ast.Tuple([literal(item) for item in value])
+    if isinstance(value, tuple | list):
+        kind = ast.Tuple if isinstance(value, tuple) else ast.List
+        return kind([literal(item) for item in value])
     if isinstance(value, slice):
         parts = [value.start, value.stop, value.step]
         return ast.Call(ast.Name("slice"), [literal(part) for part in parts], [])
@@ -265,14 +288,6 @@ class _Substitute(Rewrite):
 def _is_silent_cast(node: Tensor) -> bool:
     """Whether a node only makes floats of numbers or of truth values, which goes unwritten."""
     return node.op.name == "astype" and is_float(node.dtype)
-
-
-def _count_uses(order: Iterable[Tensor]) -> dict[int, int]:
-    uses: dict[int, int] = {}
-    for node in order:
-        for child in node.inputs:
-            uses[id(child)] = uses.get(id(child), 0) + 1
-    return uses
 
 
 def _in_order(

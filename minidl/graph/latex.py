@@ -38,6 +38,7 @@ _COMPARE: dict[type[ast.cmpop], str] = {
 _GREEK = {
     **{"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "η": "eta"},
     **{"θ": "theta", "λ": "lambda", "μ": "mu", "π": "pi", "ρ": "rho", "σ": "sigma"},
+    "inf": "infty",
     **{"τ": "tau", "φ": "phi", "ω": "omega", "Σ": "Sigma", "Δ": "Delta", "Φ": "Phi"},
 }
 
@@ -112,16 +113,14 @@ def _name(node: ast.Name) -> tuple[str, int]:
 
 def _constant(node: ast.Constant) -> tuple[str, int]:
     value = node.value
-    if isinstance(value, bool) or value is None or isinstance(value, str):
-        return rf"\mathrm{{{_escape(str(value))}}}", _ATOM
-    if value is Ellipsis:
-        return r"\ldots", _ATOM
-    return _number(value), _ATOM
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _number(value), _ATOM
+    return (r"\ldots" if value is Ellipsis else rf"\mathrm{{{_escape(str(value))}}}"), _ATOM
 
 
 def _number(value: float) -> str:
     mantissa, e, exponent = repr(value).partition("e")
-    return rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if e else mantissa.replace("inf", r"\infty")
+    return rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if e else mantissa
 
 
 def _unary(node: ast.UnaryOp) -> tuple[str, int]:

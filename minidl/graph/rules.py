@@ -14,7 +14,7 @@ from typing import Any
 
 from minidl import registry
 from minidl.graph.expression import Notation, Rewrite, literal, substitute, symbols_in
-from minidl.graph.gradient import apply_rule, backward
+from minidl.graph.gradient import backward
 from minidl.graph.latex import latex, latex_symbol
 from minidl.graph.leaves import placeholder, tensor
 from minidl.graph.node import Tensor
@@ -165,7 +165,7 @@ def write_rules(
     Parameters
     ----------
     notation : Notation
-        What symbols stand in them.
+        What symbols stand in them. A gradient is a symbol for those that follow from it.
     values, gradients : sequence of (str, Tensor)
         Label and node of each; those of gradients are ``∂loss/∂x``.
     loss : str
@@ -173,12 +173,13 @@ def write_rules(
     scalars : frozenset of str
         Symbols of single numbers.
     """
-    written = notation.lines([*values, *gradients])
-    split = max((i for i, (label, _) in enumerate(written) if label in dict(values)), default=-1)
-    forward = [Rule(label, right, scalars=scalars) for label, right in written[: split + 1]]
+    forward = [Rule(label, right, scalars=scalars) for label, right in notation.lines(values)]
+    for label, node in gradients:
+        notation.name(node, label)
     backward: list[Rule] = []
+    written = notation.lines(gradients)
     helpers = dict(written)
-    for label, expression in written[split + 1 :]:
+    for label, expression in written:
         upstream = [name for name in symbols_in(expression) if name.startswith(f"∂{loss}/∂")]
         factor = chain_factor(expression, upstream[0]) if len(upstream) == 1 else None
         if factor is None or _is_plain(factor) or _reaches_gradient(factor, helpers):
@@ -265,19 +266,21 @@ def _rules(
     outputs = results if isinstance(results, tuple | list) else (results,)
     labels = ["z"] if len(outputs) == 1 else [f"z_{i}" for i in range(len(outputs))]
     seeds = [placeholder(f"∂L/∂{label}", *z.spec) for label, z in zip(labels, outputs, strict=True)]
-    found = _gradients(op, inputs, outputs, seeds) if op.differentiable else [None] * len(inputs)
+    found = _gradients(inputs, outputs, seeds) if op.differentiable else [None] * len(inputs)
     gradients = [
         (f"∂L/∂{node.name}", gradient)
         for node, gradient in zip(inputs, found, strict=True)
         if gradient is not None
     ]
     values = list(zip(labels, outputs, strict=True))
-    notation = Notation({id(z): label for label, z in values}, _shapes(inputs))
+    given = {id(node) for node in inputs}
+    symbols = {id(z): label for label, z in values if id(z) not in given}
+    notation = Notation(symbols, _shapes(inputs))
     scalars = frozenset(node.name for node in (*inputs, *seeds) if not node.shape)
     forward, backward = write_rules(notation, values, gradients, "L", scalars)
     if op.scalar and not op.notation:
-        given = {name: literal(value) for name, value in outputs[0].attributes.items()}
-        formula = substitute(ast.parse(op.scalar, mode="eval").body, given)
+        named = {name: literal(value) for name, value in outputs[0].attributes.items()}
+        formula = substitute(ast.parse(op.scalar, mode="eval").body, named)
         forward = (Rule("z", formula, scalars=scalars),)
     return forward, backward
 
@@ -292,17 +295,14 @@ def _shapes(inputs: Sequence[Tensor]) -> dict[tuple[int, ...], str]:
 
 
 def _gradients(
-    op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], seeds: Sequence[Tensor]
+    inputs: Sequence[Tensor], outputs: Sequence[Tensor], seeds: Sequence[Tensor]
 ) -> list[Tensor | None]:
     variables = [node for node in inputs if is_float(node.dtype)]
-    if op.compose is None:
-        return apply_rule(outputs[0], seeds[0], {id(node) for node in variables})
     total: dict[int, Tensor] = {}
     for z, seed in zip(outputs, seeds, strict=True):
-        if not is_float(z.dtype):
-            continue
-        for key, part in backward(z, seed, variables).items():
-            total[key] = total[key] + part if key in total else part
+        if is_float(z.dtype):
+            for key, part in backward(z, seed, variables).items():
+                total[key] = total[key] + part if key in total else part
     return [total.get(id(node)) for node in inputs]
 
 

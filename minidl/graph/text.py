@@ -14,6 +14,7 @@ from minidl.graph.expression import Rewrite
 _QUOTED = re.compile(r"('[^']*')")
 _INDEX = re.compile(r"_i(?!\w)")
 _OPPOSITE: dict[type[ast.operator], type[ast.operator]] = {ast.Add: ast.Sub, ast.Sub: ast.Add}
+_PER_ELEMENT = (ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.Name, ast.Constant, ast.Load)
 _POWERS = {"2": "²", "3": "³"}
 
 
@@ -73,9 +74,10 @@ def _positive(expression: ast.expr) -> ast.expr | None:
     """Return a product without the sign it begins with; None if it has none."""
     if isinstance(expression, ast.UnaryOp) and isinstance(expression.op, ast.USub):
         return expression.operand
-    product = isinstance(expression, ast.BinOp) and isinstance(expression.op, ast.Mult | ast.Div)
-    left = _positive(expression.left) if product else None
-    return None if left is None else ast.BinOp(left, expression.op, expression.right)
+    if isinstance(expression, ast.BinOp) and isinstance(expression.op, ast.Mult | ast.Div):
+        left = _positive(expression.left)
+        return None if left is None else ast.BinOp(left, expression.op, expression.right)
+    return None
 
 
 class _Compound(Rewrite):
@@ -119,7 +121,7 @@ def scaled_sum(expression: ast.expr) -> tuple[int, float, ast.expr] | None:
         left, right = expression.left, expression.right
         if isinstance(left, ast.UnaryOp) and isinstance(left.op, ast.USub):
             sign, left = -sign, left.operand
-        if isinstance(left, ast.Constant):
+        if isinstance(left, ast.Constant) and isinstance(left.value, int | float):
             factor, expression = left.value, right
     if not isinstance(expression, ast.Call) or ast.unparse(expression.func) != "Σ":
         return None
@@ -134,12 +136,10 @@ def indexed(terms: ast.expr, scalars: Collection[str]) -> ast.expr:
 
 
 def _is_per_element(expression: ast.expr) -> bool:
-    allowed = (ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.Name, ast.Constant)
-    allowed += (ast.expr_context,)
     nodes = list(ast.walk(expression))
     return all(
-        isinstance(n, allowed) and not isinstance(n, ast.MatMult | ast.Compare) for n in nodes
-    ) and not any("/" in n.id for n in nodes if isinstance(n, ast.Name))
+        isinstance(node, _PER_ELEMENT) and not isinstance(node, ast.MatMult) for node in nodes
+    ) and not any("/" in node.id for node in nodes if isinstance(node, ast.Name))
 
 
 def _factor_text(factor: float) -> str:

@@ -44,7 +44,7 @@ def evaluate_rules(
     functions = _Functions(columns)
     results: dict[str, np.ndarray] = {}
     for rule in rules:
-        functions.values = {names.get(name, name): value for name, value in known.items()}
+        functions.symbols = {names.get(name, name): value for name, value in known.items()}
         code = compile(evaluable(rule.expression, names), rule.left, "eval")
         results[rule.left] = np.asarray(eval(code, {"__builtins__": {}}, functions))
         known.setdefault(rule.left, results[rule.left])
@@ -56,19 +56,20 @@ class _Functions(dict[str, Any]):
 
     def __init__(self, columns: bool) -> None:
         super().__init__(inf=np.inf, nan=np.nan)
-        self.values: Mapping[str, Any] = {}
+        self.symbols: Mapping[str, Any] = {}
         self._columns = columns
 
     def __missing__(self, name: str) -> Any:
-        if name in self.values:
-            return self.values[name]
+        if name in self.symbols:
+            return self.symbols[name]
         return self._function(_SHORT.get(name, name))
 
     def _function(self, name: str) -> Callable[..., Any]:
         declared = registry.get("op", name)
 
         def call(*arguments: Any, **attributes: Any) -> Any:
-            whole = not self._columns or declared.elementwise or name in ("sum", "mean")
+            whole = not self._columns or declared.elementwise or declared.variadic
+            whole = whole or name in ("sum", "mean")
             tensors = [_tensor(value, turned=not whole) for value in arguments]
             result = declared(*tensors, **attributes).numpy()
             return result if whole else _as_column(result)
