@@ -77,13 +77,16 @@ class Shortened:
         core = self._unbroadcast(x)
         if node.spec == x.spec and node.op.name in ("reshape", "broadcast_to"):
             return x
-        if id(x) not in self._atoms:
-            if node.op.name == "matrix_transpose":
-                return self._transposed(node)
-            if x.op.name == "sum" and _drops_reduced_axes(node, x):
-                return x.op(*x.inputs, axis=x.attributes["axis"])
-        if node.op.name == "broadcast_to" or not core.shape:
-            return node if core is x and node.op.name == "broadcast_to" else _spread(core, node)
+        if node.op.name == "broadcast_to":
+            return node if core is x else _spread(core, node)
+        if not core.shape:
+            return _spread(core, node)
+        if id(x) in self._atoms:
+            return node
+        if node.op.name == "matrix_transpose":
+            return self._transposed(node)
+        if x.op.name == "sum" and _drops_reduced_axes(node, x):
+            return x.op(*x.inputs, axis=x.attributes["axis"])
         return node
 
     def _transposed(self, node: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ ROW_NOTE = (
     "A batch of {}. Samples are rows (the first axis), * multiplies element by element, @ is the "
     "matrix product."
 )
+_FLAT = "the {} values of a sample, one below the other"
 COLUMN_FUNCTIONS = "Functions of whole vectors (softmax …) go over the elements of the sample."
 
 
@@ -121,6 +122,11 @@ def explain_network(
         forward = tuple(replace(rule, value=known.get(rule.left)) for rule in forward)
         rules = tuple(replace(rule, value=known.get(rule.left)) for rule in rules)
     legend = [f"{name}: output of {label}" for name, label in network.symbols.legend.items()]
+    if columnar and len(input_spec.shape) > 2:
+        lengths = "×".join(map(str, input_spec.shape[1:]))
+        legend.insert(
+            0, f"{network.symbols.names[id(network.samples[0])]}: {_FLAT.format(lengths)}"
+        )
     remarks = ("\n".join(legend),) if legend else ()
     return Explanation(title, forward, rules, tuple(notes), remarks, given)
 

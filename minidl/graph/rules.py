@@ -22,6 +22,8 @@ from minidl.graph.op import Draw, Op, Sample
 from minidl.graph.spec import Spec, is_float
 from minidl.graph.text import text
 
+_MOST_SHOWN = 8
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -370,16 +372,27 @@ def _aligned(rows: Sequence[tuple[str, str, Any]]) -> str:
 
 
 def format_value(value: Any) -> list[str]:
-    """Return a number or a matrix, as nested lists, as aligned lines of text."""
+    """Return a number or a matrix, as nested lists, as aligned lines of text.
+
+    Of more than eight rows or columns the first and last three are shown.
+    """
     if not isinstance(value, list):
         return [_short(value)]
     if not value or not isinstance(value[0], list):
-        return [f"[{'  '.join(_short(item) for item in value)}]"]
+        return [_row([_short(item) for item in value], 0)]
     if value[0] and isinstance(value[0][0], list):
-        return [line for part in value for line in format_value(part)]
+        return [line for part in _ends(value, []) for line in format_value(part)]
     cells = [[_short(item) for item in row] for row in value]
-    width = max((len(cell) for row in cells for cell in row), default=0)
-    return [f"[{'  '.join(cell.rjust(width) for cell in row)}]" for row in cells]
+    width = max((len(cell) for row in cells for cell in _ends(row, "")), default=0)
+    return _ends([_row(row, width) for row in cells], "  ⋮")
+
+
+def _row(cells: list[str], width: int) -> str:
+    return f"[{'  '.join(cell.rjust(width) for cell in _ends(cells, '…'))}]"
+
+
+def _ends(items: list[Any], gap: Any) -> list[Any]:
+    return items if len(items) <= _MOST_SHOWN else [*items[:3], gap, *items[-3:]]
 
 
 def _short(value: Any) -> str:

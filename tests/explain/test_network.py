@@ -174,6 +174,16 @@ def test_a_network_with_two_layers():
     ]
 
 
+def test_a_sample_that_is_flattened_first_is_one_column():
+    explanation = NETWORKS["cross entropy of probabilities, smoothed"].explain()
+    assert explanation.forward[0].text() == "h1 = W1 @ x + b1"
+    assert explanation.remarks[0].splitlines()[:2] == [
+        "x: the 2×2 values of a sample, one below the other",
+        "h1: output of layer 'linear_1' (linear, layers[1])",
+    ]
+    assert np.shape(explanation.given["x"]) == (4, 1)
+
+
 def test_a_value_used_twice_receives_the_sum():
     rules = [rule.text() for rule in NETWORKS["skip connection"].explain(values=False).backward]
     assert "∂LOSS/∂a = ∂LOSS/∂r + W_s.T @ ∂LOSS/∂r" in rules

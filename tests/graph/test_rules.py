@@ -144,6 +144,20 @@ def test_values_print_as_aligned_matrices():
     assert format_value([[1.0, -0.25], [10.0, 2.0]]) == ["[    1  −0.25]", "[   10      2]"]
     assert format_value(0.5) == ["0.5"]
     assert format_value([1, 2]) == ["[1  2]"]
+    assert format_value([[[1.0]], [[2.5]]]) == ["[1]", "[2.5]"]
+
+
+def test_of_large_matrices_the_ends_are_shown():
+    lines = format_value([[float(10 * i + j) for j in range(9)] for i in range(9)])
+    assert lines == [
+        "[ 0   1   2   …   6   7   8]",
+        "[10  11  12   …  16  17  18]",
+        "[20  21  22   …  26  27  28]",
+        "  ⋮",
+        "[60  61  62   …  66  67  68]",
+        "[70  71  72   …  76  77  78]",
+        "[80  81  82   …  86  87  88]",
+    ]
 
 
 # -- what is printed is what runs --------------------------------------------------------------
