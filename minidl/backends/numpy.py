@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from minidl.backends import (  # noqa: F401  (importing them enters the kernels)
+    numpy_attention,
     numpy_indexing,
     numpy_kernels,
     numpy_loss,
