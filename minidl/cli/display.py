@@ -50,18 +50,29 @@ class PlainReporter(Reporter):
             click.echo(f"step {progress.step}/{progress.steps}  loss {loss:.4g}", err=True)
 
     def measured(self, progress: Progress, split: str, results: Mapping[str, float]) -> None:
-        click.echo(f"{self._place(progress, split)}  {results_text(results)}", err=True)
+        if split == "test":
+            self._print(f"{'test':{self._width(progress)}}{self._clock()}  {results_text(results)}")
+
+    def epoch_ended(self, progress: Progress, results: Mapping[str, Mapping[str, float]]) -> None:
+        digits = len(str(progress.epochs))
+        line = f"epoch {progress.epoch:{digits}}/{progress.epochs}{self._clock()}  "
+        line += results_text(results["train"])
+        if "validation" in results:
+            line += f"  | validation {results_text(results['validation'])}"
+        self._print(line)
 
     def saved(self, path: str) -> None:
         if self.verbose:
-            click.echo(f"checkpoint {path}", err=True)
+            self._print(f"checkpoint {path}")
 
-    def _place(self, progress: Progress, split: str) -> str:
-        seconds = time.perf_counter() - self._began
-        if split == "test":
-            return f"test{' ' * 21}{seconds:6.1f} s"
-        width = len(str(progress.epochs))
-        return f"epoch {progress.epoch:{width}}/{progress.epochs}  {split:10}  {seconds:6.1f} s"
+    def _print(self, line: str) -> None:
+        click.echo(line, err=True)
+
+    def _clock(self) -> str:
+        return f"{time.perf_counter() - self._began:8.1f} s"
+
+    def _width(self, progress: Progress) -> int:
+        return len(f"epoch {progress.epochs}/{progress.epochs}")
 
 
 class LiveReporter(PlainReporter):
@@ -107,13 +118,8 @@ class LiveReporter(PlainReporter):
             loss=f"{loss:.4g}",
         )
 
-    def measured(self, progress: Progress, split: str, results: Mapping[str, float]) -> None:
-        line = f"{self._place(progress, split)}  {results_text(results)}"
-        self._display.console.print(line, highlight=False)
-
-    def saved(self, path: str) -> None:
-        if self.verbose:
-            self._display.console.print(f"checkpoint {path}", highlight=False)
+    def _print(self, line: str) -> None:
+        self._display.console.print(line, highlight=False, markup=False)
 
     def finished(self, progress: Progress) -> None:
         self._display.stop()

@@ -91,6 +91,20 @@ class TrainingConfig:
         Steps after which training ends, wherever in an epoch that is.
     clip_norm : float, optional
         Norm that the gradient of all parameters together is scaled down to where it is above it.
+    clip_value : float, optional
+        What each element of a gradient is limited to, in size, before ``clip_norm``.
+    accumulate : int
+        Batches whose mean gradient makes one step.
+    ema : float, optional
+        Decay of a moving average of the weights, in (0, 1). Where it is given, the average is what
+        is measured, saved and predicted with.
+    patience : int, optional
+        Epochs without a new best after which training ends.
+    min_delta : float
+        By how much a new best must be better than the last.
+    best_metric : str, optional
+        What decides which weights are best, measured on the validation part: ``loss`` or a
+        metric; default the first metric.
     metrics : list of Metric
         What is measured beside the loss; default the metrics that the loss names.
     checkpoint_every : int, optional
@@ -104,6 +118,12 @@ class TrainingConfig:
     epochs: Count = 10
     max_steps: Count | None = None
     clip_norm: Annotated[float, Gt(0), Lt(math.inf)] | None = None
+    clip_value: Annotated[float, Gt(0), Lt(math.inf)] | None = None
+    accumulate: Count = 1
+    ema: Annotated[float, Gt(0), Lt(1)] | None = None
+    patience: Count | None = None
+    min_delta: Annotated[float, Ge(0), Lt(math.inf)] = 0.0
+    best_metric: str | None = None
     metrics: list[Metric] | None = None
     checkpoint_every: Count | None = None
     keep: Count = 2

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Annotated
+from dataclasses import field
+from typing import Annotated, Any
 
 from annotated_types import Ge, Lt
 
-from minidl.component import C, Component, component
+from minidl.component import C, Component, component, config_fields, validate
+from minidl.errors import ConfigError
 from minidl.graph import Spec, Tensor
 
 
@@ -21,10 +23,43 @@ class Optimizer(Component):
     ----------
     lr : float
         Learning rate, before the schedule's factor.
+    groups : list of tables
+        Parameters that are treated otherwise. ``match`` is a pattern, or a list of them, for
+        their paths (``"*.bias"``, ``"linear_0.*"``); ``frozen = true`` leaves them as they are;
+        any other key is a field of the optimiser with the value it has for them. The first group
+        that matches decides.
     """
 
     kind = "optimizer"
     lr: Annotated[float, Ge(0), Lt(math.inf)] = 1e-3
+    groups: list[dict[str, Any]] = field(default_factory=list, kw_only=True)
+
+    def check_fields(self) -> None:
+        for index, group in enumerate(self.groups):
+            self._check_group(index, group)
+
+    def _check_group(self, index: int, group: Mapping[str, Any]) -> None:
+        match = group.get("match")
+        patterns = match if isinstance(match, list) else [match]
+        if not patterns or not all(isinstance(pattern, str) for pattern in patterns):
+            raise ValueError(f"groups[{index}] needs match, a pattern or a list of patterns")
+        if not isinstance(group.get("frozen", False), bool):
+            raise ValueError(f"groups[{index}].frozen must be true or false")
+        changes = {key: value for key, value in group.items() if key not in ("match", "frozen")}
+        if "groups" in changes:
+            raise ValueError(f"groups[{index}] cannot hold groups")
+        try:
+            validate(type(self), {**self._own_fields(), **changes})
+        except ConfigError as error:
+            raise ValueError(f"groups[{index}]: {error}") from None
+
+    def variant(self, changes: Mapping[str, Any]) -> Optimizer:
+        """Return this optimiser without groups and with some fields changed."""
+        return type(self)(**{**self._own_fields(), **changes})
+
+    def _own_fields(self) -> dict[str, Any]:
+        fields = config_fields(type(self))
+        return {f.name: getattr(self, f.name) for f in fields if f.name != "groups"}
 
     def slots(self, parameter: Spec) -> dict[str, Spec]:
         """Return the state it keeps for a parameter, by name; each starts at zero."""

@@ -42,6 +42,7 @@ class SGD(Optimizer):
     weight_decay: Annotated[float, Ge(0)] = 0.0
 
     def check_fields(self) -> None:
+        super().check_fields()
         if self.nesterov and (self.momentum == 0 or self.dampening != 0):
             raise ValueError(
                 f"nesterov takes momentum above 0 and dampening 0, "

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from minidl.errors import DivergedError
 from minidl.graph import Program, Tensor, toposort
 from minidl.graph.leaves import placeholder_op
-from minidl.training.step import Steps, TracedStep, spec_of
+from minidl.training.step import Forward, Steps, spec_of
 
 
 def explain_divergence(
-    steps: Steps, inputs: np.ndarray, targets: np.ndarray, loss: float, step: int, epoch: int
+    steps: Steps,
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    loss: float,
+    step: int,
+    epoch: int,
+    draw: int,
 ) -> DivergedError:
     """Return the error that says in which step the loss diverged and which op did it.
 
-    The state must be that from before the step.
+    The state must be that from before the step; ``draw`` is what its random draws were a
+    function of.
     """
     head = f"the loss became {loss:g} in step {step} (epoch {epoch})"
-    traced = steps.trace_train(spec_of(inputs), spec_of(targets))
-    culprit = _first_bad(traced, steps, inputs, targets, step, math.isnan(loss))
+    forward = Forward(steps, spec_of(inputs), spec_of(targets))
+    culprit = _first_bad(forward, inputs, targets, draw, math.isnan(loss))
     if culprit is None:
         return DivergedError(f"{head}; replaying the step did not show which op produced it")
     node, position = culprit
@@ -36,26 +42,22 @@ def explain_divergence(
         )
     kind = "NaN" if math.isnan(loss) else "infinity"
     return DivergedError(
-        f"{head}: the first {kind} came from {node.op.name} in {_owner(node, traced, steps)}, "
+        f"{head}: the first {kind} came from {node.op.name} in {_owner(node, forward)}, "
         f"at index {position} of its output {node.spec}; {advice}"
     )
 
 
 def _first_bad(
-    traced: TracedStep, steps: Steps, inputs: np.ndarray, targets: np.ndarray, step: int, nan: bool
+    forward: Forward, inputs: np.ndarray, targets: np.ndarray, draw: int, nan: bool
 ) -> tuple[Tensor, tuple[int, ...]] | None:
-    backend = steps.model.backend
-    graph = traced.graph
-    program = Program(graph.inputs, (traced.loss,), _unchanged(graph.state), backend)
-    arrays = [
-        backend.from_numpy(inputs),
-        backend.from_numpy(targets),
-        backend.scalar(0.0, "float32"),
-        backend.scalar(step, "int64"),
-    ]
+    model = forward.steps.model
+    kept = tuple((value, value) for value in forward.values.values())
+    program = Program((*forward.inputs, forward.draw), (forward.loss,), kept, model.backend)
+    arrays = [model.backend.from_numpy(inputs), model.backend.from_numpy(targets)]
+    arrays.append(model.backend.scalar(draw, "int64"))
     found = None
-    for node, value in program.walk(arrays, steps.model.state):
-        array = np.asarray(backend.to_numpy(value))
+    for node, value in program.walk(arrays, model.state):
+        array = np.asarray(model.backend.to_numpy(value))
         if array.dtype.kind != "f":
             continue
         if node.op is placeholder_op and not np.isfinite(array).all():
@@ -66,18 +68,14 @@ def _first_bad(
     return found
 
 
-def _unchanged(state: Any) -> tuple[tuple[Tensor, Tensor], ...]:
-    return tuple((old, old) for old, _ in state)
-
-
 def _index(bad: np.ndarray) -> tuple[int, ...]:
     return tuple(int(i) for i in np.argwhere(bad)[0])
 
 
-def _owner(node: Tensor, traced: TracedStep, steps: Steps) -> str:
+def _owner(node: Tensor, forward: Forward) -> str:
     """Return the label of the innermost layer whose output needs ``node``, or the loss."""
-    layers = {layer.path: layer for layer in steps.model.root.all_layers()}
-    for path, output in traced.context.outputs.items():
+    layers = {layer.path: layer for layer in forward.steps.model.root.all_layers()}
+    for path, output in forward.context.outputs.items():
         if any(needed is node for needed in toposort([output])):
             return layers[path].label if path in layers else path
-    return f"the loss '{steps.loss.type_name}'"
+    return f"the loss '{forward.steps.loss.type_name}'"

@@ -37,7 +37,10 @@ class Reporter:
         """A step is done."""
 
     def measured(self, progress: Progress, split: str, results: Mapping[str, float]) -> None:
-        """A part was measured: ``split`` is ``train``, ``validation`` or ``test``."""
+        """A part was measured: ``split`` is ``validation`` or ``test``."""
+
+    def epoch_ended(self, progress: Progress, results: Mapping[str, Mapping[str, float]]) -> None:
+        """An epoch is over: results of the training and, if there is one, validation part."""
 
     def saved(self, path: str) -> None:
         """A checkpoint was written."""

@@ -1,32 +1,19 @@
-"""The programs of a run: one training step and one evaluation step for each batch size."""
+"""The programs of a run: training and evaluation steps, one program for each size of batch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from minidl import ops
 from minidl.compiler import compile_graph
-from minidl.graph import Graph, Program, Spec, Tensor, grad, placeholder
+from minidl.graph import Graph, Program, Spec, State, Tensor, grad, placeholder
 from minidl.layers import Context
 from minidl.losses import Loss
 from minidl.metrics import Metric
-from minidl.optimizers import Optimizer
 from minidl.training.model import Model
-
-CLIP_EPSILON = 1e-6
-
-
-@dataclass
-class TracedStep:
-    """A step as a graph, before it is a program."""
-
-    graph: Graph
-    context: Context
-    loss: Tensor
+from minidl.training.update import Update
 
 
 class Steps:
@@ -37,13 +24,10 @@ class Steps:
     model : Model
     loss : Loss
     metrics : sequence of Metric
-    optimizer : Optimizer, optional
+    update : Update, optional
         Needed for training.
-    clip_norm : float, optional
-        Gradients are scaled so that their norm, all together, is at most this (Pascanu, Mikolov
-        and Bengio, 2013).
     seed : int
-        Random draws are a function of it, the layer and the step.
+        Random draws are a function of it, the layer and the batch.
     """
 
     def __init__(
@@ -51,139 +35,156 @@ class Steps:
         model: Model,
         loss: Loss,
         metrics: Sequence[Metric] = (),
-        optimizer: Optimizer | None = None,
-        clip_norm: float | None = None,
+        update: Update | None = None,
         seed: int = 0,
     ) -> None:
         self.model = model
         self.loss = loss
         self.metrics = metrics
-        self.optimizer = optimizer
-        self.clip_norm = clip_norm
+        self.update = update
         self.seed = seed
         self._programs: dict[Any, Program] = {}
+        self._statistics_count: list[int] = []
 
-    def slots(self) -> dict[str, Spec]:
-        """Return the state that the optimiser keeps, by name."""
-        if self.optimizer is None:
-            return {}
-        return {
-            slot_name(path, slot): spec
-            for path, parameter in self._trainable().items()
-            for slot, spec in self.optimizer.slots(parameter).items()
-        }
+    def train(
+        self,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        rates: Sequence[float],
+        step: int,
+        *,
+        draw: int | None = None,
+        batches: int | None = 1,
+    ) -> list[Any]:
+        """Learn from one batch; returns loss and statistics (see :meth:`split`).
 
-    def train(self, inputs: np.ndarray, targets: np.ndarray, lr: float, step: int) -> list[Any]:
-        """Run one training step; returns loss and statistics (see :meth:`split`)."""
-        program = self._program("train", inputs, targets)
-        backend = self.model.backend
-        arrays = [
-            backend.from_numpy(inputs),
-            backend.from_numpy(targets),
-            backend.scalar(lr, "float32"),
-            backend.scalar(step, "int64"),
-        ]
-        return program(arrays, self.model.state)
+        Parameters
+        ----------
+        rates : sequence of float
+            Learning rate of each of the update's optimisers.
+        step : int
+            Number of the update, from 1.
+        draw : int, optional
+            What random draws are a function of; default ``step``.
+        batches : int, optional
+            How many batches the update is made of, of which this is the last; None for one that
+            is not the last, whose gradient is only added up.
+        """
+        scalar = self.model.backend.scalar
+        arrays = [scalar(step if draw is None else draw, "int64")]
+        if batches is not None:
+            arrays += [scalar(step, "int64"), scalar(1 / batches, "float32")]
+            arrays += [scalar(rate, "float32") for rate in rates]
+        build = self.trace_gather if batches is None else self.trace_update
+        return self._run(build, inputs, targets, arrays, self.model.state)
 
-    def evaluate(self, inputs: np.ndarray, targets: np.ndarray) -> list[Any]:
+    def evaluate(
+        self, inputs: np.ndarray, targets: np.ndarray, state: State | None = None
+    ) -> list[Any]:
         """Run the network without training it; returns loss and statistics."""
-        program = self._program("evaluate", inputs, targets)
-        backend = self.model.backend
-        return program([backend.from_numpy(inputs), backend.from_numpy(targets)], self.model.state)
+        chosen = state or self.model.state
+        return self._run(self.trace_evaluate, inputs, targets, [], chosen)
 
     def split(self, outputs: Sequence[Any]) -> tuple[float, list[list[np.ndarray]]]:
         """Part the outputs of a step into its loss and the statistics of each metric."""
         to_numpy = self.model.backend.to_numpy
-        values = iter(to_numpy(output) for output in outputs)
+        values = iter([to_numpy(output) for output in outputs])
         loss = float(next(values))
         return loss, [[next(values) for _ in range(n)] for n in self._statistics_count]
 
     def state_names(self) -> list[str]:
-        """Return the names of everything that a training step replaces."""
-        return [*(p.path for p in self.model.parameters), *self.slots()]
+        """Return the names of everything that an update may replace."""
+        assert self.update is not None
+        return [*(p.path for p in self.model.parameters), *self.update.slots(), *self.update.sums()]
 
-    def trace_train(self, inputs: Spec, targets: Spec) -> TracedStep:
-        """Build the graph of a training step: forward, backward, clipping, update."""
-        x, y = placeholder("input", *inputs), placeholder("target", *targets)
-        lr, step = placeholder("lr", ()), placeholder("step", (), "int64")
-        values = self.model.placeholders()
-        slots = {name: placeholder(name, *spec) for name, spec in self.slots().items()}
-        context = Context(values, training=True, seed=self.seed, step=step)
-        prediction = self.model.apply(x, context)
-        loss = self.loss(prediction, y)
-        outputs = (loss, *self._statistics(prediction, y))
-        updates = self._updates(loss, values, slots, lr, step)
-        updates.update(context.updates)
-        held = {**values, **slots}
-        state = tuple((old, updates.get(name, old)) for name, old in held.items())
-        return TracedStep(Graph((x, y, lr, step), outputs, state), context, loss)
+    # -- tracing -----------------------------------------------------------------------------
 
-    def trace_evaluate(self, inputs: Spec, targets: Spec) -> TracedStep:
+    def trace_update(self, inputs: Spec, targets: Spec) -> Graph:
+        """Build the graph of a step that ends in an update of the parameters."""
+        assert self.update is not None
+        step, share = placeholder("step", (), "int64"), placeholder("share", ())
+        rates = [placeholder(f"lr{i}", ()) for i in range(len(self.update.optimizers))]
+        forward = Forward(self, inputs, targets)
+        held = self._held()
+        updates = self.update.apply(
+            forward.gradients(),
+            forward.values,
+            held,
+            rates,
+            step.astype("float32"),
+            share if self.update.accumulate > 1 else None,
+        )
+        return forward.graph((step, share, *rates), {**forward.values, **held}, updates)
+
+    def trace_gather(self, inputs: Spec, targets: Spec) -> Graph:
+        """Build the graph of a step that only adds its gradients up."""
+        assert self.update is not None
+        forward = Forward(self, inputs, targets)
+        held = self._held()
+        updates = self.update.gather(forward.gradients(), held)
+        return forward.graph((), {**forward.values, **held}, updates)
+
+    def trace_evaluate(self, inputs: Spec, targets: Spec) -> Graph:
         """Build the graph of an evaluation step."""
-        x, y = placeholder("input", *inputs), placeholder("target", *targets)
-        values = self.model.placeholders()
-        context = Context(values)
-        prediction = self.model.apply(x, context)
-        loss = self.loss(prediction, y)
-        outputs = (loss, *self._statistics(prediction, y))
-        kept = tuple((value, value) for value in values.values())
-        return TracedStep(Graph((x, y), outputs, kept), context, loss)
+        forward = Forward(self, inputs, targets, training=False)
+        graph = forward.graph((), forward.values, {})
+        return Graph(graph.inputs[:2], graph.outputs, graph.state)
 
-    def _program(self, kind: str, inputs: np.ndarray, targets: np.ndarray) -> Program:
-        key = (kind, inputs.shape, targets.shape)
-        program = self._programs.get(key)
-        if program is None:
-            build = self.trace_train if kind == "train" else self.trace_evaluate
-            traced = build(spec_of(inputs), spec_of(targets))
-            program = self._programs[key] = compile_graph(traced.graph, self.model.backend)
-        return program
-
-    def _statistics(self, prediction: Tensor, target: Tensor) -> list[Tensor]:
+    def statistics(self, prediction: Tensor, target: Tensor) -> list[Tensor]:
+        """Return the statistics of all metrics, one after another."""
         found = [metric.statistics(prediction, target) for metric in self.metrics]
         self._statistics_count = [len(statistics) for statistics in found]
         return [value for statistics in found for value in statistics]
 
-    def _trainable(self) -> dict[str, Spec]:
-        return {p.path: p.spec for p in self.model.parameters if p.trainable}
+    def _held(self) -> dict[str, Tensor]:
+        assert self.update is not None
+        specs = {**self.update.slots(), **self.update.sums()}
+        return {name: placeholder(name, *spec) for name, spec in specs.items()}
 
-    def _updates(
+    def _run(
         self,
-        loss: Tensor,
-        values: Mapping[str, Tensor],
-        slots: Mapping[str, Tensor],
-        lr: Tensor,
-        step: Tensor,
-    ) -> dict[str, Tensor]:
-        assert self.optimizer is not None
-        trainable = {path: values[path] for path in self._trainable()}
-        gradients = clip(grad(loss, trainable, unused="zeros"), self.clip_norm)
-        count = step.astype("float32")
-        updates = {}
-        for path, parameter in trainable.items():
-            own = {
-                slot: slots[slot_name(path, slot)] for slot in self.optimizer.slots(parameter.spec)
-            }
-            new, new_slots = self.optimizer.update(parameter, gradients[path], own, lr, count)
-            updates[path] = new
-            updates.update({slot_name(path, slot): value for slot, value in new_slots.items()})
-        return updates
+        build: Callable[[Spec, Spec], Graph],
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        scalars: Sequence[Any],
+        state: State,
+    ) -> list[Any]:
+        backend = self.model.backend
+        key = (build.__name__, inputs.shape, targets.shape)
+        program = self._programs.get(key)
+        if program is None:
+            graph = build(spec_of(inputs), spec_of(targets))
+            program = self._programs[key] = compile_graph(graph, backend)
+        arrays = [backend.from_numpy(inputs), backend.from_numpy(targets), *scalars]
+        return program(arrays, state)
 
 
-def clip(gradients: Mapping[str, Tensor], norm: float | None) -> Mapping[str, Tensor]:
-    """Scale gradients by min(1, norm / ‖all gradients‖)."""
-    if norm is None or not gradients:
-        return gradients
-    squares = [ops.sum(ops.square(g)) for g in gradients.values()]
-    total = squares[0]
-    for square in squares[1:]:
-        total = total + square
-    scale = ops.minimum(norm / (ops.sqrt(total) + CLIP_EPSILON), 1.0)
-    return {path: g * scale for path, g in gradients.items()}
+class Forward:
+    """A traced forward pass: inputs, parameters, prediction, loss and statistics as nodes."""
 
+    def __init__(self, steps: Steps, inputs: Spec, targets: Spec, training: bool = True) -> None:
+        self.steps = steps
+        self.inputs = placeholder("input", *inputs), placeholder("target", *targets)
+        self.draw = placeholder("draw", (), "int64")
+        self.values = steps.model.placeholders()
+        self.context = Context(self.values, training=training, seed=steps.seed, step=self.draw)
+        prediction = steps.model.apply(self.inputs[0], self.context)
+        self.loss = steps.loss(prediction, self.inputs[1])
+        self.outputs = (self.loss, *steps.statistics(prediction, self.inputs[1]))
 
-def slot_name(path: str, slot: str) -> str:
-    """Return the name in state of an optimiser's slot: apart from that of any parameter."""
-    return f"{path}:{slot}"
+    def gradients(self) -> dict[str, Tensor]:
+        """Return ∂LOSS/∂(parameter) for each one that is trained, by path."""
+        assert self.steps.update is not None
+        trained = {path: self.values[path] for path in self.steps.update.trained}
+        return grad(self.loss, trained, unused="zeros")
+
+    def graph(
+        self, scalars: Sequence[Tensor], held: Mapping[str, Tensor], updates: Mapping[str, Tensor]
+    ) -> Graph:
+        """Return the graph with ``held`` as its state, of which ``updates`` are next values."""
+        new = {**updates, **self.context.updates}
+        state = tuple((old, new.get(name, old)) for name, old in held.items())
+        return Graph((*self.inputs, self.draw, *scalars), self.outputs, state)
 
 
 def spec_of(array: np.ndarray) -> Spec:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minidl.data import Part, batches
-from minidl.errors import CheckpointError, MinidlError
+from minidl.errors import CheckpointError, ConfigError, MinidlError, suggestion
+from minidl.graph import State
 from minidl.metrics import Metric
 from minidl.training import tensors
 from minidl.training.diagnosis import explain_divergence
@@ -19,9 +21,14 @@ from minidl.training.model import Model
 from minidl.training.reporter import Progress, Reporter
 from minidl.training.run import Checkpoint, RunDirectory
 from minidl.training.step import Steps
+from minidl.training.update import Update, slot_name
 
 if TYPE_CHECKING:
     from minidl.config import Config
+
+Batch = tuple[np.ndarray, np.ndarray]
+TRAINED = "trained"
+"""Slot of the weights themselves in a checkpoint whose model is their moving average."""
 
 
 class Interrupted(MinidlError):
@@ -64,25 +71,33 @@ class Trainer:
         self.run_directory = run
         self.reporter = reporter or Reporter()
         self.metrics = metrics_of(config)
-        self.steps = Steps(
-            model,
-            config.loss,
-            self.metrics,
+        self.update = Update(
             config.optimizer,
-            config.training.clip_norm,
-            config.seed,
+            model.parameters,
+            clip_norm=config.training.clip_norm,
+            clip_value=config.training.clip_value,
+            accumulate=config.training.accumulate,
+            ema=config.training.ema,
         )
-        self._add_slots()
+        self.steps = Steps(model, config.loss, self.metrics, self.update, config.seed)
+        self._add_state()
         self.step = 0
         self.epoch = 0
         self.batch = 0
         self.best: dict[str, Any] | None = None
+        self.stale_epochs = 0
         self.history: list[dict[str, Any]] = []
         self._meter = Meter(self.metrics)
         self._window = Meter(self.metrics)
         self._signal: int | None = None
         self.batches_per_epoch = math.ceil(len(train) / config.data.batch_size)
-        whole = config.training.epochs * self.batches_per_epoch
+        steps_per_epoch = math.ceil(self.batches_per_epoch / self.update.accumulate)
+        whole = config.training.epochs * steps_per_epoch
+        best_criterion(config)
+        if config.training.patience is not None and validation is None:
+            raise ConfigError(
+                "[training] patience needs a validation part; set [data] validation = 0.1"
+            )
         self.total_steps = min(whole, config.training.max_steps or whole)
 
     # -- running -----------------------------------------------------------------------------
@@ -105,13 +120,14 @@ class Trainer:
         self.reporter.started(self._progress(), self.model.parameter_count)
         results: dict[str, dict[str, float]] = {}
         try:
-            while self.step < self.total_steps:
+            while self.step < self.total_steps and not self._out_of_patience():
                 self._train_epoch()
                 results["train"] = self._meter.result()
                 self._end_of_epoch(results)
             if self.parts["test"] is not None:
                 results["test"] = self._measure("test")
                 self._record("test", results["test"])
+            self._adopt_averages()
             return results
         finally:
             self.reporter.finished(self._progress())
@@ -125,20 +141,21 @@ class Trainer:
         assert train is not None
         began, seen = time.perf_counter(), 0
         every = config.training.log_every
-        for inputs, targets in batches(
+        epoch = batches(
             train,
             config.data.batch_size,
             seed=config.seed,
             epoch=self.epoch,
             shuffle=config.data.shuffle,
             start=self.batch,
-        ):
-            loss = self._train_batch(inputs, targets)
-            seen += len(inputs)
+        )
+        for group in _grouped(epoch, self.update.accumulate):
+            loss = self._train_step(group)
+            seen += sum(len(inputs) for inputs, _ in group)
             speed = seen / (time.perf_counter() - began)
             self.reporter.stepped(self._progress(speed), loss)
             if self.step % every == 0 or self._epoch_done():
-                self._record("train", self._window.result(), lr=self._lr(self.step - 1))
+                self._record("train", self._window.result(), lr=self._rates(self.step - 1)[0])
                 self._window.reset()
             if self._signal is not None:
                 self._stop_on_signal()
@@ -147,40 +164,57 @@ class Trainer:
             if self._checkpoint_due():
                 self.save()
 
-    def _train_batch(self, inputs: np.ndarray, targets: np.ndarray) -> float:
-        outputs = self.steps.train(inputs, targets, self._lr(self.step), self.step + 1)
-        loss, statistics = self.steps.split(outputs)
-        if not math.isfinite(loss):
-            self._diverged(loss, inputs, targets)
+    def _train_step(self, group: Sequence[Batch]) -> float:
+        """Make one update from one or more batches; returns the loss of the last."""
+        rates = self._rates(self.step)
+        loss = math.nan
+        for index, (inputs, targets) in enumerate(group):
+            last = index == len(group) - 1
+            draw = self.step * self.update.accumulate + index + 1
+            outputs = self.steps.train(
+                inputs,
+                targets,
+                rates,
+                self.step + 1,
+                draw=draw,
+                batches=len(group) if last else None,
+            )
+            loss, statistics = self.steps.split(outputs)
+            if not math.isfinite(loss):
+                self._diverged(loss, inputs, targets, draw)
+            self._meter.add(len(inputs), loss, statistics)
+            self._window.add(len(inputs), loss, statistics)
         self.step += 1
-        self.batch += 1
-        self._meter.add(len(inputs), loss, statistics)
-        self._window.add(len(inputs), loss, statistics)
+        self.batch += len(group)
         return loss
 
     def _end_of_epoch(self, results: dict[str, dict[str, float]]) -> None:
-        self.reporter.measured(self._progress(), "train", results["train"])
         if self.parts["validation"] is not None:
             results["validation"] = self._measure("validation")
             self._record("validation", results["validation"])
+        self.reporter.epoch_ended(self._progress(), results)
         if self.batch >= self.batches_per_epoch:
             self.epoch += 1
             self.batch = 0
             self._meter.reset()
         is_best = "validation" in results and self._is_best(results["validation"])
+        if "validation" in results:
+            self.stale_epochs = 0 if is_best else self.stale_epochs + 1
         self.save(is_best=is_best)
 
     def _measure(self, split: str) -> dict[str, float]:
         part = self.parts[split]
         assert part is not None
-        results = measure(self.steps, part, evaluation_batch_size(self.config))
+        size = evaluation_batch_size(self.config)
+        results = measure(self.steps, part, size, self._averaged_state())
         self.reporter.measured(self._progress(), split, results)
         return results
 
-    def _lr(self, step: int) -> float:
+    def _rates(self, step: int) -> list[float]:
+        """Return the learning rate of each optimiser of the update."""
         schedule = self.config.schedule
         factor = 1.0 if schedule is None else schedule.factor(step, self.total_steps)
-        return self.config.optimizer.lr * factor
+        return [optimizer.lr * factor for optimizer in self.update.optimizers]
 
     def _epoch_done(self) -> bool:
         return self.batch >= self.batches_per_epoch or self.step >= self.total_steps
@@ -201,14 +235,18 @@ class Trainer:
             self.run_directory.append_metrics(line)
 
     def _is_best(self, results: dict[str, float]) -> bool:
-        name, higher = best_criterion(self.metrics)
+        name, higher = best_criterion(self.config)
         value = results[name]
         if self.best is not None:
-            better = value > self.best["value"] if higher else value < self.best["value"]
-            if not better:
+            gain = value - self.best["value"] if higher else self.best["value"] - value
+            if not gain > self.config.training.min_delta:
                 return False
         self.best = {"metric": name, "value": value, "step": self.step}
         return True
+
+    def _out_of_patience(self) -> bool:
+        patience = self.config.training.patience
+        return patience is not None and self.stale_epochs >= patience
 
     # -- stopping early ----------------------------------------------------------------------
 
@@ -223,12 +261,11 @@ class Trainer:
         number = self._signal
         raise Interrupted(number, f"stopped by signal {number} after step {self.step}{where}")
 
-    def _diverged(self, loss: float, inputs: np.ndarray, targets: np.ndarray) -> None:
+    def _diverged(self, loss: float, inputs: np.ndarray, targets: np.ndarray, draw: int) -> None:
         self.model.state.undo(self.steps.state_names())
         self.save()
-        error = explain_divergence(
-            self.steps, inputs, targets, loss, self.step + 1, self._progress().epoch
-        )
+        epoch = self._progress().epoch
+        error = explain_divergence(self.steps, inputs, targets, loss, self.step + 1, epoch, draw)
         if self.run_directory is not None:
             error.add_note(f"the state before that step is in {self.run_directory.checkpoints}")
         raise error
@@ -240,9 +277,13 @@ class Trainer:
         run = self.run_directory
         if run is None:
             return None
-        to_numpy = self.model.backend.to_numpy
-        slots = {name: to_numpy(self.model.state.values[name]) for name in self.steps.slots()}
-        path = run.save(self.step, self.model.weights(), slots, self._position())
+        to_numpy, values = self.model.backend.to_numpy, self.model.state.values
+        held = {name: to_numpy(values[name]) for name in self.update.slots()}
+        weights = self.model.weights()
+        for path in self._averaged():
+            held[slot_name(path, TRAINED)] = weights[path]
+            weights[path] = held[slot_name(path, "average")]
+        path = run.save(self.step, weights, held, self._position())
         if is_best:
             assert self.best is not None
             run.point("best", **self.best)
@@ -258,13 +299,16 @@ class Trainer:
         CheckpointError
             If it is of another architecture or optimiser; nothing is changed then.
         """
-        where = str(checkpoint.path)
-        specs = self.steps.slots()
-        tensors.check_match(checkpoint.optimizer, specs, f"the optimiser state in {where}")
+        specs = self.update.slots()
+        trained = {slot_name(p, TRAINED): self.update.trained[p] for p in self._averaged()}
+        where, held = str(checkpoint.path), checkpoint.optimizer
+        tensors.check_match(held, {**specs, **trained}, f"the optimiser state in {where}")
         self.model.set_weights(checkpoint.model, f"the checkpoint {where}")
-        for name in specs:
-            array = self.model.backend.from_numpy(checkpoint.optimizer[name])
-            self.model.state.values[name] = array
+        self._add_state()
+        values, backend = self.model.state.values, self.model.backend
+        values.update({name: backend.from_numpy(held[name]) for name in specs})
+        for path in self._averaged():
+            values[path] = backend.from_numpy(held[slot_name(path, TRAINED)])
         state = checkpoint.state
         if state["batches_per_epoch"] != self.batches_per_epoch:
             raise CheckpointError(
@@ -272,7 +316,7 @@ class Trainer:
                 f"{self.batches_per_epoch}: the data or the batch size is another"
             )
         self.step, self.epoch, self.batch = state["step"], state["epoch"], state["batch"]
-        self.best = state["best"]
+        self.best, self.stale_epochs = state["best"], state["stale_epochs"]
         self._meter.restore(state["meter"])
         self._window.restore(state["window"])
 
@@ -283,22 +327,48 @@ class Trainer:
             "batch": self.batch,
             "batches_per_epoch": self.batches_per_epoch,
             "best": self.best,
+            "stale_epochs": self.stale_epochs,
             "meter": self._meter.to_dict(),
             "window": self._window.to_dict(),
         }
 
-    def _add_slots(self) -> None:
-        backend = self.model.backend
-        for name, spec in self.steps.slots().items():
-            zeros = backend.xp.zeros(spec.shape, dtype=backend.dtype(spec.dtype))
-            self.model.state.values[name] = zeros
+    def _add_state(self) -> None:
+        """Add what updates keep: slots and sums at zero, averages at the weights."""
+        backend, values = self.model.backend, self.model.state.values
+        for name, spec in {**self.update.slots(), **self.update.sums()}.items():
+            values[name] = backend.xp.zeros(spec.shape, dtype=backend.dtype(spec.dtype))
+        for path in self._averaged():
+            values[slot_name(path, "average")] = backend.xp.asarray(values[path], copy=True)
+
+    def _averaged(self) -> list[str]:
+        """Return the paths of the parameters whose moving average is kept."""
+        return [] if self.update.ema is None else list(self.update.trained)
+
+    def _averaged_state(self) -> State:
+        """Return the weights that are measured: the averages where they are kept."""
+        values = self.model.state.values
+        averages = {path: values[slot_name(path, "average")] for path in self._averaged()}
+        return State({**values, **averages})
+
+    def _adopt_averages(self) -> None:
+        """Make the averages the weights of the model, once training is over."""
+        self.model.state = self._averaged_state()
 
 
-def measure(steps: Steps, part: Part, batch_size: int) -> dict[str, float]:
-    """Return loss and metrics of a whole part, by name."""
+def _grouped(epoch: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
+    """Yield ``size`` batches at a time; the last time what is left."""
+    iterator = iter(epoch)
+    while group := list(itertools.islice(iterator, size)):
+        yield group
+
+
+def measure(
+    steps: Steps, part: Part, batch_size: int, state: State | None = None
+) -> dict[str, float]:
+    """Return loss and metrics of a whole part, by name, with the weights of ``state``."""
     meter = Meter(steps.metrics)
     for inputs, targets in batches(part, batch_size, shuffle=False):
-        loss, statistics = steps.split(steps.evaluate(inputs, targets))
+        loss, statistics = steps.split(steps.evaluate(inputs, targets, state))
         meter.add(len(inputs), loss, statistics)
     return meter.result()
 
@@ -317,8 +387,20 @@ def metrics_of(config: Config) -> Sequence[Metric]:
     return [make("metric", name) for name in config.loss.metrics]
 
 
-def best_criterion(metrics: Sequence[Metric]) -> tuple[str, bool]:
-    """Return what decides the best checkpoint, and whether higher is better."""
-    if metrics:
-        return metrics[0].type_name, metrics[0].better == "higher"
-    return "loss", False
+def best_criterion(config: Config) -> tuple[str, bool]:
+    """Return what decides the best checkpoint, and whether higher is better.
+
+    Raises
+    ------
+    ConfigError
+        If ``best_metric`` is none of what is measured.
+    """
+    metrics = metrics_of(config)
+    name = config.training.best_metric or (metrics[0].type_name if metrics else "loss")
+    better = {"loss": "lower", **{metric.type_name: metric.better for metric in metrics}}
+    if name not in better:
+        raise ConfigError(
+            f"[training] best_metric '{name}' is not measured (measured are: "
+            f"{', '.join(better)}){suggestion(name, better)}"
+        )
+    return name, better[name] == "higher"

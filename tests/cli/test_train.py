@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,8 @@ def test_train_prints_results_to_stdout_and_progress_to_stderr(cli, config):
     assert result.out.rstrip().endswith("run")
     assert "device: cpu through numpy, as asked" in result.err
     assert "training 1,210 parameters for 26 steps" in result.err
-    assert "epoch 2/2  validation" in result.err
+    assert re.search(r"^epoch 2/2 +[0-9.]+ s  loss .* \| validation loss ", result.err, re.M)
+    assert re.search(r"^test +[0-9.]+ s  loss .* accuracy [0-9.]+ %$", result.err, re.M)
     assert "\x1b[" not in result.err
 
 

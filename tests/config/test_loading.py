@@ -197,6 +197,8 @@ type = "cross_entropy"
 [training]
 epochs = 10
 max_steps = 7
+accumulate = 1
+min_delta = 0.0
 metrics = [
     {type = "accuracy"},
 ]

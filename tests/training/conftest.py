@@ -1,8 +1,12 @@
 """A small config on real data that every training test starts from."""
 
+import json
+import signal
+
 import pytest
 
 from minidl.config import parse_config
+from minidl.training import Reporter
 
 DIGITS = """
 name = "small"
@@ -43,3 +47,22 @@ def small():
         return parse_config(DIGITS.replace(*replace), "small.toml", overrides=overrides)
 
     return make
+
+
+def checkpoint_bytes(run):
+    folder = (
+        run / "checkpoints" / json.loads((run / "checkpoints/last.json").read_text())["checkpoint"]
+    )
+    return [(folder / f"{name}.safetensors").read_bytes() for name in ("model", "optimizer")]
+
+
+class StopAt(Reporter):
+    """Interrupts its trainer after a step."""
+
+    def __init__(self, step):
+        self.step = step
+        self.trainer = None
+
+    def stepped(self, progress, loss):
+        if progress.step == self.step:
+            self.trainer.interrupt(signal.SIGTERM)

@@ -2,34 +2,16 @@
 
 import json
 import math
-import signal
 
 import numpy as np
 import pytest
 
 import minidl as md
 from minidl.errors import CheckpointError
-from minidl.training import Interrupted, Reporter, RunDirectory, fit, load, resume
+from minidl.training import Interrupted, RunDirectory, fit, load, resume
 from minidl.training.pipeline import make_trainer, prepare, train
 
-
-def checkpoint_bytes(run):
-    folder = (
-        run / "checkpoints" / json.loads((run / "checkpoints/last.json").read_text())["checkpoint"]
-    )
-    return [(folder / f"{name}.safetensors").read_bytes() for name in ("model", "optimizer")]
-
-
-class StopAt(Reporter):
-    """Interrupts its trainer after a step."""
-
-    def __init__(self, step):
-        self.step = step
-        self.trainer = None
-
-    def stepped(self, progress, loss):
-        if progress.step == self.step:
-            self.trainer.interrupt(signal.SIGTERM)
+from .conftest import StopAt, checkpoint_bytes
 
 
 def test_it_learns(small):

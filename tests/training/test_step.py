@@ -8,8 +8,8 @@ from minidl.graph import Program, placeholder
 from minidl.metrics import Metric
 from minidl.training.meter import Meter
 from minidl.training.pipeline import make_trainer, prepare
-from minidl.training.step import clip
 from minidl.training.summary import summarize
+from minidl.training.update import clip
 
 
 def clipped(arrays, norm):
@@ -32,7 +32,7 @@ def test_one_step_moves_every_parameter_against_its_gradient(small):
     trainer = make_trainer(prepare(small('optimizer={ type = "sgd", lr = 0.5 }')))
     before = trainer.model.weights()
     inputs, targets = trainer.parts["train"].span(0, 32)
-    outputs = trainer.steps.train(inputs, targets, 0.5, 1)
+    outputs = trainer.steps.train(inputs, targets, [0.5], 1)
     after = trainer.model.weights()
     loss, (accuracy,) = trainer.steps.split(outputs)
     assert np.isfinite(loss)
@@ -47,7 +47,7 @@ def test_dropout_draws_anew_each_step_and_the_same_for_the_same_step(small):
     trainer = make_trainer(prepare(small("optimizer.lr=0", "model.layers[3].p=0.5")))
     inputs, targets = trainer.parts["train"].span(0, 32)
     losses = [
-        trainer.steps.split(trainer.steps.train(inputs, targets, 0.0, step))[0]
+        trainer.steps.split(trainer.steps.train(inputs, targets, [0.0], step))[0]
         for step in (1, 2, 1)
     ]
     assert losses[0] == losses[2] != losses[1]

@@ -1,0 +1,154 @@
+"""One update of the parameters: receives gradients in graph values, returns all next values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from minidl import ops
+from minidl.graph import Spec, Tensor
+from minidl.layers import Parameter
+from minidl.optimizers import Optimizer
+from minidl.optimizers.groups import assign
+
+CLIP_EPSILON = 1e-6
+
+
+class Update:
+    """How gradients become the next values of parameters.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        With its parameter groups.
+    parameters : sequence of Parameter
+        Those of the model; what is not trainable, or frozen by a group, is left alone.
+    clip_norm : float, optional
+        Gradients are scaled so that their norm, all together, is at most this (Pascanu, Mikolov
+        and Bengio, "On the difficulty of training recurrent neural networks", 2013).
+    clip_value : float, optional
+        Each element of a gradient is brought into [−clip_value, clip_value], before clip_norm.
+    accumulate : int
+        Batches whose mean gradient makes one update.
+    ema : float, optional
+        Decay d of a moving average a of the weights p: a ← d · a + (1 − d) · p.
+
+    Attributes
+    ----------
+    trained : dict
+        Spec of each parameter that is updated, by path.
+    optimizers : list of Optimizer
+        The optimiser itself, and one for each group that changes its fields.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        parameters: Sequence[Parameter],
+        *,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        accumulate: int = 1,
+        ema: float | None = None,
+    ) -> None:
+        specs = {p.path: p.spec for p in parameters if p.trainable}
+        owners = assign(optimizer, specs)
+        self._owner = {path: owner for path, owner in owners.items() if owner is not None}
+        self.trained = {path: specs[path] for path in self._owner}
+        self.optimizers = list({id(owner): owner for owner in self._owner.values()}.values())
+        self.clip_norm = clip_norm
+        self.clip_value = clip_value
+        self.accumulate = accumulate
+        self.ema = ema
+
+    def slots(self) -> dict[str, Spec]:
+        """Return the state that lives as long as a run: optimisers' slots, averages."""
+        found = {
+            slot_name(path, slot): spec
+            for path, owner in self._owner.items()
+            for slot, spec in owner.slots(self.trained[path]).items()
+        }
+        return found | self.averages()
+
+    def averages(self) -> dict[str, Spec]:
+        """Return the moving averages of the weights, if they are kept."""
+        if self.ema is None:
+            return {}
+        return {slot_name(path, "average"): spec for path, spec in self.trained.items()}
+
+    def sums(self) -> dict[str, Spec]:
+        """Return the state that lives from one update to the next: sums of gradients."""
+        if self.accumulate == 1:
+            return {}
+        return {slot_name(path, "gradient"): spec for path, spec in self.trained.items()}
+
+    def gather(
+        self, gradients: Mapping[str, Tensor], held: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Return the next sums of gradients, for a batch that makes no update."""
+        return {
+            slot_name(path, "gradient"): held[slot_name(path, "gradient")] + g
+            for path, g in gradients.items()
+        }
+
+    def apply(
+        self,
+        gradients: Mapping[str, Tensor],
+        values: Mapping[str, Tensor],
+        held: Mapping[str, Tensor],
+        rates: Sequence[Tensor],
+        step: Tensor,
+        share: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Return the next value of every parameter, slot, sum and average, by name.
+
+        Parameters
+        ----------
+        gradients : mapping
+            Of the loss of the last batch, by path.
+        values, held : mapping
+            Parameters, and all other state, by name.
+        rates : sequence of Tensor
+            Learning rate of each of ``optimizers``.
+        step : Tensor
+            Scalar float: 1 in the first update.
+        share : Tensor, optional
+            One over the number of batches that were summed, where there are several.
+        """
+        updates: dict[str, Tensor] = {}
+        if share is not None:
+            sums = self.gather(gradients, held)
+            gradients = {p: sums[slot_name(p, "gradient")] * share for p in gradients}
+            updates = {name: ops.zeros_like(total) for name, total in sums.items()}  # type: ignore[attr-defined]
+        gradients = clip(gradients, self.clip_norm, self.clip_value)
+        rate_of = {id(o): rate for o, rate in zip(self.optimizers, rates, strict=True)}
+        for path, owner in self._owner.items():
+            names = {slot: slot_name(path, slot) for slot in owner.slots(self.trained[path])}
+            own = {slot: held[name] for slot, name in names.items()}
+            new, slots = owner.update(values[path], gradients[path], own, rate_of[id(owner)], step)
+            updates[path] = new
+            updates.update({names[slot]: value for slot, value in slots.items()})
+            if self.ema is not None:
+                name = slot_name(path, "average")
+                updates[name] = self.ema * held[name] + (1 - self.ema) * new
+        return updates
+
+
+def clip(
+    gradients: Mapping[str, Tensor], norm: float | None = None, value: float | None = None
+) -> Mapping[str, Tensor]:
+    """Bring each element into [−value, value], then scale by min(1, norm / ‖all gradients‖)."""
+    if value is not None:
+        gradients = {p: ops.clip(g, min=-value, max=value) for p, g in gradients.items()}  # type: ignore[attr-defined]
+    if norm is None or not gradients:
+        return gradients
+    squares = [ops.sum(ops.square(g)) for g in gradients.values()]  # type: ignore[attr-defined]
+    total = squares[0]
+    for square in squares[1:]:
+        total = total + square
+    scale = ops.minimum(norm / (ops.sqrt(total) + CLIP_EPSILON), 1.0)  # type: ignore[attr-defined]
+    return {path: g * scale for path, g in gradients.items()}
+
+
+def slot_name(path: str, slot: str) -> str:
+    """Return the name in state of what belongs to a parameter: apart from that of any other."""
+    return f"{path}:{slot}"

@@ -1,0 +1,168 @@
+"""What decides an update: groups, accumulation, averages, clipping; and when training ends."""
+
+import numpy as np
+import pytest
+
+from minidl.errors import ConfigError
+from minidl.training import Interrupted, RunDirectory, fit, load, resume
+from minidl.training.pipeline import make_trainer, prepare, train
+
+from .conftest import StopAt, checkpoint_bytes
+
+SGD = 'optimizer={ type = "sgd", lr = 0.1 }'
+NO_DROPOUT = "model.layers[3].p=0.0"
+
+
+def trained_weights(config, steps=1):
+    """Return the weights before and after some steps on the first samples."""
+    trainer = make_trainer(prepare(config))
+    before = trainer.model.weights()
+    inputs, targets = trainer.parts["train"].span(0, 64)
+    for step in range(1, steps + 1):
+        trainer.steps.train(inputs, targets, trainer._rates(step - 1), step)
+    return before, trainer.model.weights()
+
+
+def test_a_frozen_group_does_not_move_and_keeps_no_state(small):
+    config = small('optimizer.groups=[{ match = "hidden.*", frozen = true }]')
+    before, after = trained_weights(config, 3)
+    moved = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert moved == {"out.weight", "out.bias"}
+    slots = make_trainer(prepare(config)).update.slots()
+    assert not any(name.startswith("hidden") for name in slots)
+
+
+def test_a_group_has_a_learning_rate_and_other_fields_of_its_own(small):
+    plain = trained_weights(small(SGD, NO_DROPOUT))
+    grouped = trained_weights(
+        small(
+            'optimizer={ type = "sgd", lr = 0.1, groups = ['
+            '{ match = ["*.bias"], lr = 0.2 }, { match = "out.*", weight_decay = 0.5 }] }',
+            NO_DROPOUT,
+        )
+    )
+    step = {name: plain[1][name] - plain[0][name] for name in plain[0]}
+    other = {name: grouped[1][name] - grouped[0][name] for name in plain[0]}
+    np.testing.assert_array_equal(other["hidden.weight"], step["hidden.weight"])
+    np.testing.assert_allclose(other["hidden.bias"], 2 * step["hidden.bias"], rtol=1e-4)
+    np.testing.assert_allclose(other["out.bias"], 2 * step["out.bias"], rtol=1e-4)
+    decay = -0.1 * 0.5 * plain[0]["out.weight"]
+    np.testing.assert_allclose(other["out.weight"], step["out.weight"] + decay, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("group", "message"),
+    [
+        (
+            '{ match = "nothing.*", lr = 0.1 }',
+            "optimizer 'adam': the group with match = 'nothing.*' matches no parameter; "
+            "they are: hidden.weight, hidden.bias, out.weight, out.bias",
+        ),
+        ("{ lr = 0.1 }", "groups[0] needs match, a pattern or a list of patterns"),
+        (
+            '{ match = "*", weight_decya = 0.1 }',
+            "groups[0]: optimizer 'adam': unknown field 'weight_decya'; "
+            "did you mean 'weight_decay'?",
+        ),
+        ('{ match = "*", frozen = 1 }', "groups[0].frozen must be true or false"),
+    ],
+)
+def test_a_wrong_group_is_an_error(small, group, message):
+    with pytest.raises(ConfigError) as caught:
+        make_trainer(prepare(small(f"optimizer.groups=[{group}]")))
+    assert message in str(caught.value)
+
+
+def test_groups_survive_the_resolved_config(small):
+    config = small('optimizer.groups=[{ match = "out.*", lr = 0.5 }]')
+    assert 'match = "out.*"' in config.to_toml()
+
+
+def test_accumulated_batches_make_the_step_of_one_large_batch(small):
+    base = (SGD, NO_DROPOUT, "training.max_steps=3", "data.shuffle=false", "training.log_every=1")
+    large = fit(small(*base, "data.batch_size=120"))
+    parts = fit(small(*base, "data.batch_size=40", "training.accumulate=3"))
+    for name, array in large.weights().items():
+        np.testing.assert_allclose(parts.weights()[name], array, rtol=1e-4, atol=1e-6)
+    assert parts.history[0]["loss"] == pytest.approx(large.history[0]["loss"], rel=1e-5)
+
+
+def test_the_last_step_of_an_epoch_takes_what_batches_are_left(small):
+    trainer = make_trainer(prepare(small("data.batch_size=100", "training.accumulate=4")))
+    assert trainer.batches_per_epoch == 13
+    assert trainer.total_steps == 3 * 4
+    train(trainer)
+    assert trainer.step == 12
+
+
+def test_the_average_of_the_weights_is_what_is_measured_saved_and_returned(small, tmp_path):
+    config = small("training.ema=0.9", "training.epochs=1", NO_DROPOUT)
+    trainer = make_trainer(prepare(config), RunDirectory.create(tmp_path / "run", config))
+    expected = {name: array.astype("float64") for name, array in trainer.model.weights().items()}
+    original = trainer._train_step
+
+    def step(group):
+        loss = original(group)
+        for name, array in trainer.model.weights().items():
+            expected[name] = 0.9 * expected[name] + 0.1 * array
+        return loss
+
+    trainer._train_step = step
+    averages = train(trainer).weights()
+    for name, array in averages.items():
+        np.testing.assert_allclose(array, expected[name], rtol=1e-4, atol=1e-6)
+    loaded = load(tmp_path / "run").weights()
+    assert all(np.array_equal(loaded[name], averages[name]) for name in loaded)
+
+
+@pytest.mark.parametrize("step", [2, 4, 6])
+def test_a_run_with_averages_and_accumulation_resumes_exactly(small, tmp_path, step):
+    config = small("training.ema=0.95", "training.accumulate=3", "training.clip_norm=1.0")
+    fit(config, output_dir=tmp_path / "whole")
+    stop = StopAt(step)
+    run = RunDirectory.create(tmp_path / "parts", config)
+    stop.trainer = make_trainer(prepare(config), run, stop)
+    with pytest.raises(Interrupted):
+        train(stop.trainer)
+    resume(tmp_path / "parts")
+    assert checkpoint_bytes(tmp_path / "parts") == checkpoint_bytes(tmp_path / "whole")
+
+
+def test_training_ends_when_validation_no_longer_improves(small):
+    model = fit(small("training.epochs=50", "training.patience=2", "training.min_delta=0.5"))
+    epochs = [line["epoch"] for line in model.history if line["split"] == "validation"]
+    assert 3 <= len(epochs) < 50
+    assert "test" in model.results
+
+
+def test_patience_needs_a_validation_part(small):
+    with pytest.raises(ConfigError) as caught:
+        fit(small("training.patience=2", "data.validation=0"))
+    assert str(caught.value) == (
+        "[training] patience needs a validation part; set [data] validation = 0.1"
+    )
+
+
+def test_the_best_weights_may_be_decided_by_the_loss(small, tmp_path):
+    fit(small('training.best_metric="loss"'), output_dir=tmp_path / "run")
+    best = RunDirectory.open(tmp_path / "run").pointed("best")
+    lines = RunDirectory.open(tmp_path / "run").read_metrics()
+    losses = [line["loss"] for line in lines if line["split"] == "validation"]
+    assert best["metric"] == "loss"
+    assert best["value"] == min(losses)
+
+
+def test_a_best_metric_that_is_not_measured_is_an_error(small):
+    with pytest.raises(ConfigError) as caught:
+        fit(small('training.best_metric="acuracy"'))
+    assert str(caught.value) == (
+        "[training] best_metric 'acuracy' is not measured (measured are: loss, accuracy); "
+        "did you mean 'accuracy'?"
+    )
+
+
+def test_clip_value_limits_each_element(small):
+    config = small(SGD, NO_DROPOUT, "training.clip_value=1e-3")
+    before, after = trained_weights(config)
+    for name in before:
+        assert np.abs(after[name] - before[name]).max() <= 0.1 * 1e-3 * 1.001
