@@ -155,7 +155,7 @@ def sum(x: np.ndarray, *, axis: Axes, keepdims: bool, out: np.ndarray) -> np.nda
         rows = _count(total, axis)
         total = _fold(np.add, total.reshape(rows, total.size // rows))
     elif axis:
-        total = np.add.reduce(total, axis=axis)
+        total = total.sum(axis=axis)
     out[...] = total.reshape(out.shape)
     return out
 

@@ -116,7 +116,7 @@ def compare(
     if where is not None:
         errors = np.where(where, errors, 0.0)
     if errors.size and errors.max() > tolerance.relative:
-        index = tuple(int(i) for i in np.unravel_index(int(errors.argmax()), errors.shape))
+        index = tuple(int(i) for i in np.unravel_index(int(np.argmax(errors)), errors.shape))
         a, b = float(got[index]), float(expected[index])
         place = f" at {list(index)}" if index else ""
         more = explain(index) if explain is not None else ""
