@@ -57,7 +57,7 @@ def configs(page: Path) -> list[Block]:
     return [b for b in blocks(page) if b.language == "toml" and "[model]" in b.text]
 
 
-def sessions(page: Path) -> list[tuple[str, str]]:
+def printouts(page: Path) -> list[tuple[str, str]]:
     """Return the commands of console blocks that show one command and what it prints."""
     found = []
     for block in blocks(page):
@@ -69,7 +69,7 @@ def sessions(page: Path) -> list[tuple[str, str]]:
 
 WITH_PYTHON = [page for page in PAGES if script(page).strip()]
 WHOLE_CONFIGS = [(page, block) for page in PAGES for block in configs(page)]
-SESSIONS = [(page, *session) for page in PAGES for session in sessions(page)]
+PRINTOUTS = [(page, *printout) for page in PAGES for printout in printouts(page)]
 
 
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
@@ -105,7 +105,7 @@ def test_the_network_of_a_page_can_be_trained(page, block, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("command", "printed"), [s[1:] for s in SESSIONS], ids=[s[1] for s in SESSIONS]
+    ("command", "printed"), [s[1:] for s in PRINTOUTS], ids=[s[1] for s in PRINTOUTS]
 )
 def test_a_command_of_a_page_prints_what_the_page_shows(command, printed, tmp_path):
     program, *arguments = shlex.split(command)
@@ -122,5 +122,5 @@ def test_a_command_of_a_page_prints_what_the_page_shows(command, printed, tmp_pa
 
 def test_pages_with_code_and_configs_were_found():
     assert {"README.md", "worked-example.md", "writing-an-op.md"} <= {p.name for p in WITH_PYTHON}
-    assert "worked-example.md" in {session[0].name for session in SESSIONS}
+    assert "worked-example.md" in {printout[0].name for printout in PRINTOUTS}
     assert {"README.md", "config.md"} <= {page.name for page, _ in WHOLE_CONFIGS}
