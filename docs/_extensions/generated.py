@@ -26,15 +26,7 @@ from minidl.config import schema
 from minidl.graph import Op
 from minidl.graph.rules import Explanation, default_sample, explain_op
 
-COMPONENTS = {
-    "layer": "Layers",
-    "loss": "Losses",
-    "metric": "Metrics",
-    "optimizer": "Optimisers",
-    "schedule": "Schedules",
-    "initializer": "Initialisers",
-    "dataset": "Datasets",
-}
+NOT_COMPONENTS = ("op", "kernel", "backend")
 
 
 def setup(app: Any) -> dict[str, bool]:
@@ -132,9 +124,10 @@ def keys_page() -> str:
 
 def component_pages() -> Iterator[tuple[str, str]]:
     """Yield a page for each kind of component."""
-    for kind, title in COMPONENTS.items():
-        entries = [component_entry(entry.name, entry.value) for entry in own(kind)]
-        yield f"{kind}.md", joined([f"# {title}", *entries])
+    for kind in registry.KINDS:
+        if kind not in NOT_COMPONENTS:
+            entries = [component_entry(entry.name, entry.value) for entry in own(kind)]
+            yield f"{kind}.md", joined([f"# Every {kind}", *entries])
 
 
 def component_entry(name: str, cls: type[Component]) -> str:
