@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated
-
-from annotated_types import Ge, Lt
 
 from minidl import ops
 from minidl.graph import Spec, Tensor
 from minidl.optimizers.base import Optimizer, optimizer
+from minidl.optimizers.fields import NotNegative, Share
 from minidl.optimizers.sgd import decayed
-
-Share = Annotated[float, Ge(0), Lt(1)]
 
 
 class _Adam(Optimizer):
@@ -25,7 +21,7 @@ class _Adam(Optimizer):
     """
 
     betas: tuple[Share, Share] = (0.9, 0.999)
-    eps: Annotated[float, Ge(0)] = 1e-8
+    eps: NotNegative = 1e-8
 
     def slots(self, parameter: Spec) -> dict[str, Spec]:
         return {"first_moment": parameter, "second_moment": parameter}
@@ -76,7 +72,7 @@ class Adam(_Adam):
         L2 penalty, at least 0.
     """
 
-    weight_decay: Annotated[float, Ge(0)] = 0.0
+    weight_decay: NotNegative = 0.0
 
     def update(
         self,
@@ -111,7 +107,7 @@ class AdamW(_Adam):
         Share of each value that is taken off it in a step, times lr; at least 0.
     """
 
-    weight_decay: Annotated[float, Ge(0)] = 0.01
+    weight_decay: NotNegative = 0.01
 
     def update(
         self,
