@@ -45,6 +45,8 @@ _HOME = {
     "Schedule": "minidl.schedules",
     "dataset": "minidl.data",
     "Dataset": "minidl.data",
+    "transform": "minidl.data",
+    "Transform": "minidl.data",
     "backend": "minidl.backends",
     "Backend": "minidl.backends",
     "register_backend": "minidl.backends",
@@ -67,7 +69,9 @@ if TYPE_CHECKING:
     from minidl.backends import use_backend as use_backend
     from minidl.compiler import compile as compile
     from minidl.data import Dataset as Dataset
+    from minidl.data import Transform as Transform
     from minidl.data import dataset as dataset
+    from minidl.data import transform as transform
     from minidl.errors import MinidlError as MinidlError
     from minidl.graph import Draw as Draw
     from minidl.graph import Spec as Spec

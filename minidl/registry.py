@@ -29,6 +29,7 @@ KINDS: dict[str, str] = {
     "optimizer": "minidl.optimizers",
     "schedule": "minidl.schedules",
     "dataset": "minidl.datasets",
+    "transform": "minidl.transforms",
 }
 """Each kind with the entry-point group that brings it."""
 

@@ -23,6 +23,7 @@ NAMES = {
     *("optimizer", "Optimizer"),
     *("schedule", "Schedule"),
     *("dataset", "Dataset"),
+    *("transform", "Transform"),
     *("backend", "Backend", "register_backend", "use_backend", "kernel"),
     *("Model", "fit", "load"),
 }

@@ -68,11 +68,23 @@ EXAMPLES = {
         {"type": "sgd", "momentum": 0.9, "dampening": 0.1},
         {"type": "adam", "lr": 0.1, "betas": [0.8, 0.9], "eps": 1e-6, "weight_decay": 0.1},
         {"type": "adamw", "betas": [0.8, 0.9], "weight_decay": 0.1},
+        {"type": "rmsprop", "alpha": 0.9, "momentum": 0.5, "centered": True},
+        {"type": "adagrad", "lr_decay": 0.1, "initial_accumulator_value": 1.0},
+        {"type": "adadelta", "rho": 0.8, "eps": 1e-5},
+        {"type": "nadam", "momentum_decay": 0.1, "decoupled_weight_decay": True},
+        {"type": "lion", "betas": [0.8, 0.9], "weight_decay": 0.1},
+        {"type": "muon", "ns_steps": 3, "adjust_lr": "match_rms_adamw", "other": "lion"},
     ],
     "schedule": [
         "constant",
         {"type": "cosine", "min_factor": 0.1, "warmup_steps": 5},
         {"type": "step", "every": 10, "gamma": 0.5},
+    ],
+    "transform": [
+        {"type": "random_crop", "padding": 2, "fill": 128.0},
+        {"type": "horizontal_flip", "p": 0.25},
+        {"type": "cutout", "size": 6, "p": 0.5},
+        {"type": "mixup", "alpha": 1.0},
     ],
 }
 PAIRS = [(kind, given) for kind, examples in EXAMPLES.items() for given in examples]
@@ -106,7 +118,7 @@ def test_a_config_survives_the_round_trip(kind, given):
     assert type(again) is registry.get(kind, type_of(given))
     assert to_config(again) == config
     for key, value in ({} if isinstance(given, str) else given).items():
-        if key not in ("type", "layers", "init", "bias_init"):
+        if key not in ("type", "layers", "init", "bias_init", "other"):
             assert config[key] == value
 
 

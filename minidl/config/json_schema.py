@@ -12,7 +12,7 @@ from minidl.component import schema_of
 from minidl.config.schema import BatchConfig, General, ModelConfig, TrainingConfig
 
 _ATTRIBUTE = re.compile(r"^(\w+(?:, \w+)*) : .*\n((?:    .*\n?|\n(?=    ))+)", re.MULTILINE)
-_KINDS = ("layer", "initializer", "loss", "metric", "optimizer", "schedule")
+_KINDS = ("layer", "initializer", "loss", "metric", "optimizer", "schedule", "transform")
 
 
 def json_schema() -> dict[str, Any]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Lt, MinLen
 
 from minidl.component import make, to_config
 from minidl.config.overrides import parse_path
 from minidl.config.positions import Locator
-from minidl.data import Dataset
+from minidl.data import Dataset, Transform
 from minidl.layers import Layer
 from minidl.losses import Loss
 from minidl.metrics import Metric
@@ -35,6 +35,14 @@ class BatchConfig:
         validation part of its own keeps that one.
     shuffle : bool
         Whether the training samples are put in a new order every epoch.
+    sampler : {"uniform", "balanced"}
+        Whether an epoch has each training sample once, or as many samples of every class, those of
+        rare classes several times.
+    transforms : list of Transform
+        Random changes that each training batch goes through, in order.
+    prefetch : int
+        How many training batches a thread prepares ahead; 0 for no thread. The batches are the
+        same.
     evaluation_batch_size : int, optional
         Samples a batch where nothing is learnt; default what the trainer chooses.
     """
@@ -42,6 +50,9 @@ class BatchConfig:
     batch_size: Count = 64
     validation: Annotated[float, Ge(0), Lt(1)] = 0.1
     shuffle: bool = True
+    sampler: Literal["uniform", "balanced"] = "uniform"
+    transforms: list[Transform] = dataclasses.field(default_factory=list)
+    prefetch: Annotated[int, Ge(0)] = 0
     evaluation_batch_size: Count | None = None
 
 

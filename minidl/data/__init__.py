@@ -9,11 +9,24 @@ import pkgutil
 
 from minidl.data.base import Dataset, dataset
 from minidl.data.batches import batch_count, batches, hold_out
-from minidl.data.parts import Part, Splits
+from minidl.data.parts import LazyArray, Part, Splits
+from minidl.data.transforms import Draws, Transform, transform
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
 
 del importlib, pkgutil, _module
 
-__all__ = ["Dataset", "Part", "Splits", "batch_count", "batches", "dataset", "hold_out"]
+__all__ = [
+    "Dataset",
+    "Draws",
+    "LazyArray",
+    "Part",
+    "Splits",
+    "Transform",
+    "batch_count",
+    "batches",
+    "dataset",
+    "hold_out",
+    "transform",
+]

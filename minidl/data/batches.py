@@ -1,31 +1,26 @@
 """From a part to batches: receives samples, a seed and an epoch, returns what one step takes.
 
 Every order drawn here is a function of the seed, what it is for and the epoch, and of nothing
-else: keys are raw words of the counter-based generator Philox 4x64-10 (Salmon et al., "Parallel
-random numbers: as easy as 1, 2, 3", 2011), whose stream NumPy keeps fixed, sorted.
+else; what transforms draw is a function of the batch too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Sequence
+from typing import Literal
 
 import numpy as np
 
-from minidl.data.parts import Part
+from minidl.data.draws import BALANCE, SHUFFLE, TEST, VALIDATION, Draws, random_order
+from minidl.data.parts import LazyArray, Part
+from minidl.data.prefetch import prefetched
+from minidl.data.transforms import Transform
 from minidl.errors import DataError
 
-SHUFFLE, VALIDATION, TEST = range(3)
-"""What an order is drawn for: draws for one purpose say nothing about those for another."""
+__all__ = ["TEST", "VALIDATION", "batch_count", "batches", "hold_out", "split_rows"]
 
-_WORD = 2**64 - 1
-
-
-def random_order(count: int, seed: int, purpose: int = SHUFFLE, epoch: int = 0) -> np.ndarray:
-    """Return a permutation of ``range(count)``: a function of its arguments alone."""
-    key = np.array([seed & _WORD, 0], np.uint64)
-    counter = np.array([0, 0, epoch, purpose], np.uint64)
-    words = np.random.Philox(key=key, counter=counter).random_raw(count)
-    return np.argsort(words, kind="stable")
+Batch = tuple[np.ndarray, np.ndarray]
+Sampler = Literal["uniform", "balanced"]
 
 
 def split_rows(
@@ -111,8 +106,14 @@ def batches(
     shuffle: bool = True,
     drop_last: bool = False,
     start: int = 0,
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    sampler: Sampler = "uniform",
+    transforms: Sequence[Transform] = (),
+    prefetch: int = 0,
+) -> Generator[Batch, None, None]:
     """Yield the batches of one epoch as (inputs, targets), in the dtypes they are stored in.
+
+    They are a function of the arguments alone; whoever stops before the last one closes the
+    iterator (:func:`contextlib.closing`), which ends the thread that prefetches.
 
     Parameters
     ----------
@@ -124,20 +125,64 @@ def batches(
         Leave out the last batch if it is smaller than the others.
     start : int
         The batch to begin with, to go on with an epoch that was interrupted.
+    sampler : {"uniform", "balanced"}
+        Each sample once, or as many samples of every class: see :func:`balanced_order`.
+    transforms : sequence of Transform
+        What each batch goes through, set up by who calls.
+    prefetch : int
+        How many batches a thread prepares ahead; 0 for no thread.
 
     Raises
     ------
     DataError
-        If the epoch has no batch; on the call, not when the first is asked for.
+        If the epoch has no batch, or the sampler cannot serve; on the call, not when the first is
+        asked for.
     """
     count = batch_count(len(part), batch_size, drop_last)
-    order = random_order(len(part), seed, SHUFFLE, epoch) if shuffle else None
-    return _batches(part, batch_size, order, range(start, count))
+    part = part.in_epoch(seed, epoch) if shuffle else part
+    order = _order(part, seed, epoch, shuffle, sampler)
+    made = _batches(part, batch_size, order, range(start, count))
+    if transforms:
+        made = _transformed(made, transforms, seed, epoch, start)
+    return prefetched(made, prefetch) if prefetch else made
+
+
+def balanced_order(classes: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """Return as many positions as ``classes`` has, as many of each class, in random order.
+
+    Shares differ by one at most, and within a class so do the times that a sample appears: of a
+    frequent class some samples wait for another epoch, those of a rare one appear several times.
+    """
+    count = len(classes)
+    order = random_order(count, seed, SHUFFLE, epoch)
+    _, indices, sizes = np.unique(classes[order], return_inverse=True, return_counts=True)
+    members = np.split(order[np.argsort(indices, kind="stable")], np.cumsum(sizes)[:-1])
+    shares = np.full(len(sizes), count // len(sizes))
+    lucky = random_order(len(sizes), seed, BALANCE, epoch)[: count % len(sizes)]
+    shares[lucky] += 1
+    chosen = np.concatenate(
+        [np.resize(rows, share) for rows, share in zip(members, shares, strict=True)]
+    )
+    return chosen[random_order(count, seed, BALANCE, epoch)]
+
+
+def _order(part: Part, seed: int, epoch: int, shuffle: bool, sampler: Sampler) -> np.ndarray | None:
+    if sampler == "uniform":
+        return random_order(len(part), seed, SHUFFLE, epoch) if shuffle else None
+    if not shuffle:
+        raise DataError("sampler = 'balanced' draws an order of its own; leave shuffle = true")
+    if not _is_class_index(part.targets):
+        raise DataError(
+            f"sampler = 'balanced' needs a class for each sample; the targets are "
+            f"{part.target_spec} a sample"
+        )
+    targets = np.asarray(part.targets if part.rows is None else part.targets[part.rows])
+    return balanced_order(targets, seed, epoch)
 
 
 def _batches(
     part: Part, batch_size: int, order: np.ndarray | None, indices: range
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+) -> Generator[Batch, None, None]:
     for index in indices:
         first, last = index * batch_size, (index + 1) * batch_size
         if order is None:
@@ -146,11 +191,24 @@ def _batches(
             yield part.gather(order[first:last])
 
 
+def _transformed(
+    made: Generator[Batch, None, None],
+    transforms: Sequence[Transform],
+    seed: int,
+    epoch: int,
+    start: int,
+) -> Generator[Batch, None, None]:
+    for batch, (inputs, targets) in enumerate(made, start):
+        for stream, change in enumerate(transforms):
+            inputs, targets = change(inputs, targets, Draws(seed, epoch, batch, stream))
+        yield inputs, targets
+
+
 def _shuffled(classes: np.ndarray, seed: int, purpose: int) -> np.ndarray:
     """Return the classes under other numbers, so that no rare class is always the one left out."""
     names, indices = np.unique(classes, return_inverse=True)
     return random_order(len(names), seed, purpose, epoch=1)[indices]
 
 
-def _is_class_index(targets: np.ndarray) -> bool:
+def _is_class_index(targets: np.ndarray | LazyArray) -> bool:
     return targets.ndim == 1 and targets.dtype.kind in "iu"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minidl.data.parts import Part, Splits
+from minidl.data.parts import LazyArray, Part, Splits
 from minidl.errors import DataError
 from minidl.graph.spec import DTYPES
 
@@ -24,7 +24,8 @@ def check_splits(splits: Splits, label: str) -> Splits:
     ------
     DataError
         If a part is empty, differs from the training part in shape or dtype, has a dtype that
-        minidl has not, a value that is not finite, or a class index that is no class.
+        minidl has not, a value that is not finite, or a class index that is no class. Values
+        that are only made when they are asked for are not looked at.
     """
     seen: set[int] = set()
     for name, part in splits.parts():
@@ -33,7 +34,7 @@ def check_splits(splits: Splits, label: str) -> Splits:
         _check_specs(part, splits, f"{label}: the {name}")
         _check_classes(part, len(splits.classes), f"{label}: {name} target")
         for what, array in (("inputs", part.inputs), ("targets", part.targets)):
-            if id(array) not in seen:
+            if id(array) not in seen and not isinstance(array, LazyArray):
                 check_finite(array, f"{label}: {name} {what}")
                 seen.add(id(array))
     return splits
@@ -73,10 +74,11 @@ def _check_specs(part: Part, splits: Splits, label: str) -> None:
 
 
 def _check_classes(part: Part, classes: int, label: str) -> None:
-    if not classes or part.targets.dtype.kind != "i":
+    targets = part.targets
+    if not classes or targets.dtype.kind != "i" or isinstance(targets, LazyArray):
         return
-    wrong = np.flatnonzero((part.targets < 0) | (part.targets >= classes))
+    wrong = np.flatnonzero((targets < 0) | (targets >= classes))
     if wrong.size:
-        value = part.targets.reshape(-1)[wrong[0]]
-        row = wrong[0] // max(1, part.targets[0].size)
+        value = targets.reshape(-1)[wrong[0]]
+        row = wrong[0] // max(1, targets[0].size)
         raise DataError(f"{label} {row} is class {value}; the {classes} classes count from 0")

@@ -12,6 +12,42 @@ from minidl.errors import DataError
 from minidl.graph.spec import Spec
 
 
+class LazyArray:
+    """Samples that are made when they are asked for; a part holds it in place of an array.
+
+    Subclass it and override :meth:`take`. Who makes samples answers for their values: they are
+    not looked at beforehand for NaN and unknown classes.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of all samples together; their number comes first.
+    dtype : str or numpy.dtype
+        Of what :meth:`take` returns.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: str | np.dtype) -> None:
+        self.shape = shape
+        self.dtype = np.dtype(dtype)
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Return the samples at ``rows`` as a new array; override."""
+        raise NotImplementedError(f"{type(self).__name__} has no take")
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
+        if isinstance(rows, slice):
+            rows = np.arange(*rows.indices(len(self)))
+        return self.take(rows)
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes, that of the samples among them."""
+        return len(self.shape)
+
+
 @dataclass(frozen=True)
 class Part:
     """Samples that belong together: the training, validation or test part.
@@ -21,9 +57,9 @@ class Part:
 
     Attributes
     ----------
-    inputs : numpy.ndarray
+    inputs : numpy.ndarray or LazyArray
         Shape (samples, ...), in the dtype it is stored in.
-    targets : numpy.ndarray
+    targets : numpy.ndarray or LazyArray
         Shape (samples, ...): int64 class indices, or float values.
     rows : numpy.ndarray, optional
         Indices of the samples that belong to the part; None for all of them.
@@ -34,8 +70,8 @@ class Part:
         If there are not as many targets as inputs.
     """
 
-    inputs: np.ndarray
-    targets: np.ndarray
+    inputs: np.ndarray | LazyArray
+    targets: np.ndarray | LazyArray
     rows: np.ndarray | None = None
 
     def __post_init__(self) -> None:
@@ -57,6 +93,13 @@ class Part:
     def target_spec(self) -> Spec:
         """Shape and dtype of the target of one sample."""
         return Spec(self.targets.shape[1:], self.targets.dtype.name)
+
+    def in_epoch(self, seed: int, epoch: int) -> Part:
+        """Return the part that an epoch trains on, as long as this one: by default itself.
+
+        Override it where the samples are drawn anew for every epoch, as windows of a text are.
+        """
+        return self
 
     def gather(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the inputs and targets of the samples at ``positions``, each copied once."""

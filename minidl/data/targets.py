@@ -55,7 +55,8 @@ def class_names(parts: Sequence[Part], given: Sequence[str], label: str) -> tupl
     """
     if given or parts[0].targets.dtype.kind != "i":
         return tuple(given)
-    greatest = max((int(p.targets.max()) for p in parts if p.targets.size), default=-1)
+    targets = [np.asarray(part.targets) for part in parts]
+    greatest = max((int(values.max()) for values in targets if values.size), default=-1)
     if greatest >= _MOST_CLASSES:
         raise DataError(
             f"{label}: a target is class {greatest}; classes count from 0, without gaps"

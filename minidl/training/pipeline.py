@@ -60,6 +60,8 @@ def prepare(config: str | Path | Config, dataset_state: dict[str, Any] | None = 
         size = model.input_spec.shape[0]
         steps.trace_evaluate(model.input_spec, batch_spec(splits.target_spec, size))
     _check_classes(model, splits, config)
+    for change in config.data.transforms:
+        change.setup(splits.input_spec, splits.target_spec, len(splits.classes))
     return Prepared(config, model, splits, backend, reason)
 
 

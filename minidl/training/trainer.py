@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -141,28 +142,35 @@ class Trainer:
         assert train is not None
         began, seen = time.perf_counter(), 0
         every = config.training.log_every
-        epoch = batches(
+        with closing(self._epoch_batches(train)) as epoch:
+            for group in _grouped(epoch, self.update.accumulate):
+                loss = self._train_step(group)
+                seen += sum(len(inputs) for inputs, _ in group)
+                speed = seen / (time.perf_counter() - began)
+                self.reporter.stepped(self._progress(speed), loss)
+                if self.step % every == 0 or self._epoch_done():
+                    self._record("train", self._window.result(), lr=self._rates(self.step - 1)[0])
+                    self._window.reset()
+                if self._signal is not None:
+                    self._stop_on_signal()
+                if self._epoch_done():
+                    return
+                if self._checkpoint_due():
+                    self.save()
+
+    def _epoch_batches(self, train: Part) -> Generator[Batch, None, None]:
+        config = self.config
+        return batches(
             train,
             config.data.batch_size,
             seed=config.seed,
             epoch=self.epoch,
             shuffle=config.data.shuffle,
             start=self.batch,
+            sampler=config.data.sampler,
+            transforms=config.data.transforms,
+            prefetch=config.data.prefetch,
         )
-        for group in _grouped(epoch, self.update.accumulate):
-            loss = self._train_step(group)
-            seen += sum(len(inputs) for inputs, _ in group)
-            speed = seen / (time.perf_counter() - began)
-            self.reporter.stepped(self._progress(speed), loss)
-            if self.step % every == 0 or self._epoch_done():
-                self._record("train", self._window.result(), lr=self._rates(self.step - 1)[0])
-                self._window.reset()
-            if self._signal is not None:
-                self._stop_on_signal()
-            if self._epoch_done():
-                return
-            if self._checkpoint_due():
-                self.save()
 
     def _train_step(self, group: Sequence[Batch]) -> float:
         """Make one update from one or more batches; returns the loss of the last."""

@@ -74,7 +74,7 @@ def test_every_reference_leads_somewhere(schema):
     assert set(references(schema)) <= names
 
 
-@pytest.mark.parametrize("kind", ["layer", "loss", "optimizer", "schedule", "metric"])
+@pytest.mark.parametrize("kind", ["layer", "loss", "optimizer", "schedule", "metric", "transform"])
 def test_every_registered_part_is_in_it(schema, kind):
     for name in registry.names(kind):
         part = schema["$defs"][f"{kind}.{name}"]
