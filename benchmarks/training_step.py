@@ -64,14 +64,16 @@ def minidl_step(sizes: tuple[int, ...], batch: int) -> Step:
     from minidl.graph import Spec
     from minidl.training.model import Model
     from minidl.training.step import Steps
+    from minidl.training.update import Update
 
     layers: list[dict[str, object]] = []
     for size in sizes[1:]:
         layers += [{"type": "linear", "units": size}, {"type": "relu"}]
     root = make("layer", {"type": "sequential", "layers": layers[:-1]})
     model = Model(root, Spec((batch, sizes[0])))
-    steps = Steps(model, make("loss", "cross_entropy"), (), make("optimizer", "adam"))
-    for name, spec in steps.slots().items():
+    update = Update(make("optimizer", "adam"), model.parameters)
+    steps = Steps(model, make("loss", "cross_entropy"), (), update)
+    for name, spec in update.slots().items():
         model.state.values[name] = np.zeros(spec.shape, spec.dtype)
     inputs, targets = _batch(sizes, batch)
     count = 0
@@ -79,7 +81,7 @@ def minidl_step(sizes: tuple[int, ...], batch: int) -> Step:
     def step() -> None:
         nonlocal count
         count += 1
-        steps.split(steps.train(inputs, targets, 1e-3, count))
+        steps.split(steps.train(inputs, targets, [1e-3], count))
 
     return step
 

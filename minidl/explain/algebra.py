@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from minidl import registry
-from minidl.graph import Tensor, toposort
+from minidl.graph import Op, Tensor, toposort
 from minidl.graph.leaves import scalar_constant, scalar_value
 from minidl.graph.spec import broadcast_shapes, is_float
 
@@ -90,16 +90,27 @@ class Shortened:
         return node
 
     def _transposed(self, node: Tensor) -> Tensor:
-        """Return (A.T).T as A, and (A.T @ B).T as B.T @ A."""
-        (x,) = node.inputs
-        if x.op is node.op:
+        """Return (A.T).T as A, (A.T @ B).T as B.T @ A, and sums of such term by term."""
+        turned = self._turned(node.inputs[0], node.op)
+        return node if turned is None else turned
+
+    def _turned(self, x: Tensor, transpose: Op) -> Tensor | None:
+        """Return the transpose of ``x`` where it saves a sign to write it another way."""
+        if x.op is transpose:
             return x.inputs[0]
-        turned = [child.op is node.op and id(child) not in self._atoms for child in x.inputs]
-        if x.op.name != "matmul" or x.ndim != 2 or not any(turned):
-            return node
+        if x.ndim != 2 or x.op.name not in ("matmul", "add"):
+            return None
+        parts = [
+            None if id(child) in self._atoms or child.ndim != 2 else self._turned(child, transpose)
+            for child in x.inputs
+        ]
+        if x.op.name == "add":
+            return None if any(part is None for part in parts) else x.op(*parts)
+        if all(part is None for part in parts):
+            return None
         left, right = (
-            self._transposed(node.op(c)) if t else node.op(c)
-            for c, t in zip(x.inputs, turned, strict=True)
+            transpose(child) if part is None else part
+            for child, part in zip(x.inputs, parts, strict=True)
         )
         return right @ left
 

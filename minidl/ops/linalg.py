@@ -62,7 +62,7 @@ class matmul:
 
     def backward(g, z, a, b):
         if a.ndim == 2 == b.ndim:
-            return g @ b.T, a.T @ g
+            return g @ b.T, _by_second(g, a, b)
         if a.ndim == 1 == b.ndim:
             return g * b, g * a
         if a.ndim == 1:
@@ -73,11 +73,16 @@ class matmul:
             return column @ b.reshape(1, -1), _as_matrix(a).T @ g.reshape(-1)
         if b.ndim == 2:
             # one product over all samples, not one for each and then their sum
-            return g @ b.T, _as_matrix(a).T @ _as_matrix(g)
+            return g @ b.T, _by_second(_as_matrix(g), _as_matrix(a), b)
         return g @ b.mT, a.mT @ g
 
     def flops(z, a, b):
         return 2 * z.size * a.shape[-1]
+
+
+def _by_second(g, a, b):
+    """Return aᵀ g; where b is a transpose, as (gᵀ a)ᵀ, laid out as what b is the transpose of."""
+    return (g.T @ a).T if b.op is matrix_transpose else a.T @ g
 
 
 def _with_axis(shape, position):

@@ -234,9 +234,8 @@ def test_a_buffer_has_no_gradient_and_two_uses_of_a_weight_add_up():
         "twice = W @ (W @ a_b − shift)",
         "LOSS = ½ Σ (twice_i − y_i)²",
         "∂LOSS/∂twice = twice − y",
-        "t1 = W.T @ ∂LOSS/∂twice",
-        "∂LOSS/∂W = ∂LOSS/∂twice @ (W @ a_b − shift).T + t1 @ a_b.T",
-        "∂LOSS/∂a_b = W.T @ t1",
+        "∂LOSS/∂W = ∂LOSS/∂twice @ (W @ a_b − shift).T + W.T @ ∂LOSS/∂twice @ a_b.T",
+        "∂LOSS/∂a_b = W.T @ (W.T @ ∂LOSS/∂twice)",
     ]
 
 
