@@ -78,6 +78,10 @@ class Backend:
         """Return the namespace's function ``name`` if it writes into ``out=``, else None."""
         return None
 
+    def shares_memory(self, a: Any, b: Any) -> bool:
+        """Whether ``a`` is surely a view of the same memory as ``b``, so that it follows it."""
+        return False
+
     def empty(self, shape: tuple[int, ...], dtype: str) -> Any:
         """Return an array with arbitrary contents."""
         return self.xp.empty(shape, dtype=self.dtype(dtype))

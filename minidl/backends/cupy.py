@@ -91,6 +91,9 @@ class CupyBackend(Backend):
     def running(self) -> contextlib.AbstractContextManager[Any]:
         return self._cupy.cuda.Device(self._device.id)
 
+    def shares_memory(self, a: Any, b: Any) -> bool:
+        return self._cupy.may_share_memory(a, b)
+
     def out_function(self, name: str) -> Callable[..., Any] | None:
         function = getattr(self._cupy, name, None)
         return function if isinstance(function, self._cupy.ufunc) else None

@@ -126,8 +126,12 @@ class Program:
         self._state_buffers: dict[str, int] = {}
         instructions = []
         held: dict[int, int] = {}
+        fixed = dict(self._constants)
         for position, node in enumerate(self.nodes):
             compute, takes_out = self.backend.function(node.op)
+            if not takes_out and (view := self._fixed_view(node, compute, fixed)) is not None:
+                fixed[self._register[id(node)]] = view
+                continue
             dying = lives.dying(node, position)
             if takes_out and self._works_in_place(node, compute):
                 for child in lives.alone(node):
@@ -140,6 +144,7 @@ class Program:
                     self._state_buffers[state_slots[id(node)]] = buffer
                 elif lives.last_use[id(node)] < _FOREVER:
                     buffer = held[id(node)] = pool.acquire(node)
+                    fixed[self._register[id(node)]] = pool.buffers[buffer]
                 else:
                     buffer = pool.reserve()
                     self._fresh[buffer] = node
@@ -149,6 +154,18 @@ class Program:
             dead = [self._register[member] for owner in dying for member in lives.members[owner]]
             instructions.append(self._instruction(node, compute, buffer, dead))
         self._code = instructions
+        self._registers = [fixed.get(index) for index in range(len(self._register))]
+
+    def _fixed_view(
+        self, node: Tensor, compute: Callable[..., Any], fixed: Mapping[int, Any]
+    ) -> Any | None:
+        """Return the array of a view of memory that is the same in every run, else None."""
+        source = fixed.get(self._register[id(node.inputs[0])]) if node.inputs else None
+        if not node.op.view or len(node.inputs) != 1 or source is None:
+            return None
+        with self.backend.running():
+            view = compute(source, **node.attributes)
+        return view if self.backend.shares_memory(view, source) else None
 
     def _works_in_place(self, node: Tensor, compute: Callable[..., Any]) -> bool:
         """Whether ``compute`` may write over an input: not a kernel, whose author need not know."""
@@ -192,7 +209,7 @@ class Program:
             An array for each of ``outputs``.
         """
         with self._lock, self.backend.running():
-            registers = self._load(arrays, state)
+            registers = self._load(self._registers, arrays, state)
             buffers = self._buffers
             for index, node in self._fresh.items():
                 buffers[index] = self.backend.empty(node.shape, node.dtype)
@@ -216,7 +233,8 @@ class Program:
     ) -> Iterator[tuple[Tensor, Any]]:
         """Run once without touching state, yielding each node with its value as it is computed."""
         with self.backend.running():
-            registers = self._load(arrays, state)
+            known = [self._constants.get(index) for index in range(len(self._register))]
+            registers = self._load(known, arrays, state)
             for node in self._order:
                 register = self._register[id(node)]
                 if registers[register] is None:
@@ -226,14 +244,15 @@ class Program:
                     registers[register] = compute(*values, **node.attributes, **out)
                 yield node, registers[register]
 
-    def _load(self, arrays: Sequence[Any], state: State | None) -> list[Any]:
+    def _load(
+        self, known: Sequence[Any], arrays: Sequence[Any], state: State | None
+    ) -> list[Any]:
+        """Return registers with what is ``known`` before a run, and its inputs and state."""
         if len(arrays) != len(self.inputs):
             raise GraphError(
                 f"the program takes {len(self.inputs)} inputs, {len(arrays)} were given"
             )
-        registers: list[Any] = [None] * len(self._register)
-        for index, value in self._constants.items():
-            registers[index] = value
+        registers = list(known)
         for node, array in zip(self.inputs, arrays, strict=True):
             if tuple(array.shape) != node.shape or check_dtype(array.dtype) != node.dtype:
                 raise ShapeError(
