@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
+import pkgutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from minidl.backends import (  # noqa: F401  (importing them enters the kernels)
-    numpy_attention,
-    numpy_indexing,
-    numpy_kernels,
-    numpy_loss,
-    numpy_random,
-)
 from minidl.backends.base import Backend, register_backend
 
 _REDUCTIONS_WITH_OUT = ("sum", "max", "min", "prod", "argmax", "mean")
+
+for _module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+    if _module.name.startswith("numpy_"):  # importing a file of kernels enters them
+        importlib.import_module(f"minidl.backends.{_module.name}")
 
 
 @register_backend("numpy")
@@ -39,6 +39,9 @@ class NumpyBackend(Backend):
 
     def running(self) -> contextlib.AbstractContextManager[Any]:
         return np.errstate(all="ignore")
+
+    def shares_memory(self, a: Any, b: Any) -> bool:
+        return np.may_share_memory(a, b)
 
     def out_function(self, name: str) -> Callable[..., Any] | None:
         function = getattr(np, name, None)
