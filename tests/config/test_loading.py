@@ -25,6 +25,23 @@ def test_defaults(parse, good):
     assert [metric.type_name for metric in training.metrics] == ["accuracy"]
 
 
+def test_how_batches_are_made(parse, good):
+    data = parse(good).data
+    assert (data.sampler, data.transforms, data.prefetch) == ("uniform", [], 0)
+    text = good.replace(
+        "[model]",
+        'sampler = "balanced"\nprefetch = 2\n'
+        'transforms = ["horizontal_flip", { type = "mixup", alpha = 1 }]\n[model]',
+    )
+    config = parse(text)
+    assert (config.data.sampler, config.data.prefetch) == ("balanced", 2)
+    assert [to_config(each) for each in config.data.transforms] == [
+        {"type": "horizontal_flip", "p": 0.5},
+        {"type": "mixup", "alpha": 1.0},
+    ]
+    assert parse(config.to_toml()) == config
+
+
 def test_given_values_are_typed(parse, good):
     config = parse(
         good + 'lr = 1\n[schedule]\ntype = "cosine"\n[training]\nepochs = 3\nclip_norm = 2\n'

@@ -59,6 +59,15 @@ KEYS = [
         "net.toml:4:1: unknown key 'falt' in [data]; did you mean 'flat'?",
     ),
     (
+        'dataset = "digits"\ntransforms = [{ type = "random_crop", pading = 4 }]',
+        "net.toml:4:39: unknown key 'pading' in data.transforms[0]; did you mean 'padding'?",
+    ),
+    (
+        'dataset = "digits"\ntransforms = ["horizontal_flp"]',
+        "net.toml:4:15: unknown transform 'horizontal_flp' in data.transforms[0]; "
+        "did you mean 'horizontal_flip'?",
+    ),
+    (
         'dataset = "digits"\nepochs = 3',
         "net.toml:4:1: unknown key 'epochs' in [data]; it belongs in [training]",
     ),

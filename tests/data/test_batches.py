@@ -3,7 +3,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from minidl.data import Part, batch_count, batches, hold_out
+from minidl.data import Part, Transform, batch_count, batches, hold_out
 from minidl.data.batches import SHUFFLE, TEST, VALIDATION, random_order, split_rows
 from minidl.errors import DataError
 
@@ -160,3 +160,104 @@ def test_hold_out_takes_at_least_one_and_leaves_at_least_one():
     assert str(caught.value) == (
         "cannot hold out 0.9 of 3 samples and keep any; hold out less, or bring more samples"
     )
+
+
+def imbalanced():
+    return numbered(100, np.random.default_rng(1).permutation(np.repeat([0, 1, 2], [80, 15, 5])))
+
+
+def positions(part, epoch, **options):
+    """Return which samples an epoch has, in order, by their first input."""
+    found = batches(part, 7, 3, epoch, **options)
+    return np.concatenate([inputs[:, 0] // 2 for inputs, _ in found]).tolist()
+
+
+def test_a_balanced_epoch_has_as_many_samples_of_every_class():
+    part = imbalanced()
+    for epoch in range(5):
+        chosen = positions(part, epoch, sampler="balanced")
+        counts = np.bincount(part.targets[chosen], minlength=3)
+        assert counts.sum() == 100 and counts.max() - counts.min() <= 1
+        times = np.bincount(chosen, minlength=100)
+        for label in range(3):
+            of_class = times[part.targets == label]
+            assert of_class.max() - of_class.min() <= 1
+
+
+def test_a_balanced_epoch_mixes_the_classes_and_differs_from_the_next():
+    part = imbalanced()
+    first, second = (positions(part, epoch, sampler="balanced") for epoch in (0, 1))
+    assert first == positions(part, 0, sampler="balanced")
+    assert first != second
+    assert set(first) != set(second)
+    changes = np.count_nonzero(np.diff(part.targets[first]))
+    assert 50 < changes < 85
+    assert positions(part, 0, sampler="balanced", start=9) == first[63:]
+
+
+def test_every_sample_is_seen_over_balanced_epochs():
+    ever = set().union(*(positions(imbalanced(), e, sampler="balanced") for e in range(40)))
+    assert ever == set(range(100))
+
+
+def test_balancing_heeds_the_rows_of_a_part():
+    rest, held = hold_out(imbalanced(), 0.5, 0)
+    assert set(positions(rest, 0, sampler="balanced")) <= set(rest.rows.tolist())
+
+
+def test_what_cannot_be_balanced_is_refused_on_the_call():
+    with pytest.raises(DataError) as caught:
+        batches(numbered(4, np.zeros((4, 1), np.float32)), 2, sampler="balanced")
+    assert str(caught.value) == (
+        "sampler = 'balanced' needs a class for each sample; the targets are float32[1] a sample"
+    )
+    with pytest.raises(DataError) as caught:
+        batches(numbered(4), 2, sampler="balanced", shuffle=False)
+    assert str(caught.value) == (
+        "sampler = 'balanced' draws an order of its own; leave shuffle = true"
+    )
+
+
+class Noise(Transform):
+    """Adds a number drawn for the batch, and remembers it."""
+
+    def __call__(self, inputs, targets, draws):
+        return inputs + draws.uniform(*inputs.shape), targets
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_transforms_draw_anew_for_every_epoch_batch_and_place(shuffle):
+    part = Part(np.zeros((12, 1)), np.arange(12))
+
+    def noise(count, epoch=0):
+        found = batches(part, 4, 1, epoch, shuffle=shuffle, transforms=[Noise()] * count)
+        return np.concatenate([inputs for inputs, _ in found]).reshape(-1)
+
+    once = noise(1)
+    drawn = np.concatenate([once, noise(2) - once, noise(1, epoch=1)])
+    assert len(np.unique(drawn.round(12))) == 36
+    assert np.array_equal(once, noise(1))
+    assert not part.inputs.any()
+
+
+@pytest.mark.parametrize("prefetch", [0, 1, 3])
+@pytest.mark.parametrize("sampler", ["uniform", "balanced"])
+def test_a_transformed_epoch_goes_on_where_it_was_interrupted(prefetch, sampler):
+    options = {"sampler": sampler, "transforms": [Noise(), Noise()]}
+    part = imbalanced()
+    whole = list(batches(part, 9, 3, 2, **options))
+    for start in (0, 1, 5, 11, 12):
+        found = list(batches(part, 9, 3, 2, start=start, prefetch=prefetch, **options))
+        assert len(found) == 12 - start
+        for (x, y), (wanted_x, wanted_y) in zip(found, whole[start:], strict=True):
+            assert np.array_equal(x, wanted_x) and np.array_equal(y, wanted_y)
+
+
+def test_an_error_in_a_transform_passes_through_the_thread():
+    class Broken(Transform):
+        def __call__(self, inputs, targets, draws):
+            raise self.refuse("is broken")
+
+    Broken.type_name = "broken"
+    with pytest.raises(DataError, match="^transform 'broken' is broken$"):
+        list(batches(numbered(10), 4, transforms=[Broken()], prefetch=2))
