@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
+from bisect import bisect_right
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, MinLen
 
 from minidl.schedules.base import Schedule, schedule
 
@@ -16,36 +16,6 @@ class Constant(Schedule):
 
     def factor(self, step: int, total: int) -> float:
         return 1.0
-
-
-@schedule("cosine")
-class Cosine(Schedule):
-    """Half a cosine from 1 down to ``min_factor``, after a linear rise.
-
-    In the first ``warmup_steps`` steps the factor is (step + 1) / warmup_steps. Then
-
-        min_factor + (1 − min_factor) · ½ (1 + cos(π t)),
-        t = (step − warmup_steps) / (total − warmup_steps)
-
-    which is 1 at t = 0 and would be min_factor in the step after the last. Loshchilov and
-    Hutter, "SGDR: stochastic gradient descent with warm restarts", 2017, without restarts.
-
-    Attributes
-    ----------
-    min_factor : float
-        Where it ends, in [0, 1].
-    warmup_steps : int
-        How many steps it rises, at least 0.
-    """
-
-    min_factor: Annotated[float, Ge(0), Le(1)] = 0.0
-    warmup_steps: Annotated[int, Ge(0)] = 0
-
-    def factor(self, step: int, total: int) -> float:
-        if step < self.warmup_steps:
-            return (step + 1) / self.warmup_steps
-        t = min((step - self.warmup_steps) / max(total - self.warmup_steps, 1), 1.0)
-        return self.min_factor + (1 - self.min_factor) * 0.5 * (1 + math.cos(math.pi * t))
 
 
 @schedule("step")
@@ -65,3 +35,79 @@ class Step(Schedule):
 
     def factor(self, step: int, total: int) -> float:
         return self.gamma ** (step // self.every)
+
+
+@schedule("multistep")
+class MultiStep(Schedule):
+    """A factor ``gamma`` less at each milestone: gamma^(number of milestones ≤ step).
+
+    Attributes
+    ----------
+    milestones : list of int
+        Numbers of training steps (batches, not epochs), rising; one given twice counts twice.
+    gamma : float
+        What the learning rate is multiplied by at each, above 0.
+    """
+
+    milestones: Annotated[list[Annotated[int, Ge(1)]], MinLen(1)]
+    gamma: Annotated[float, Gt(0)] = 0.1
+
+    def check_fields(self) -> None:
+        if self.milestones != sorted(self.milestones):
+            raise ValueError(f"milestones must rise, got {self.milestones}")
+
+    def factor(self, step: int, total: int) -> float:
+        return self.gamma ** bisect_right(self.milestones, step)
+
+
+@schedule("exponential")
+class Exponential(Schedule):
+    """The same factor in every step: gamma^step.
+
+    Attributes
+    ----------
+    gamma : float
+        What the learning rate is multiplied by in each training step (batch, not epoch), in
+        (0, 1]: 0.999 halves it in 693 steps.
+    """
+
+    gamma: Annotated[float, Gt(0), Le(1)]
+
+    def factor(self, step: int, total: int) -> float:
+        return self.gamma**step
+
+
+@schedule("polynomial")
+class Polynomial(Schedule):
+    """A power of what is left of the run: min_factor + (1 − min_factor) (1 − step / total)^power.
+
+    Attributes
+    ----------
+    power : float
+        Above 0; 1 falls in a straight line.
+    min_factor : float
+        Where it ends, in [0, 1].
+    """
+
+    power: Annotated[float, Gt(0)] = 1.0
+    min_factor: Annotated[float, Ge(0), Le(1)] = 0.0
+
+    def factor(self, step: int, total: int) -> float:
+        left = max(1 - step / total, 0.0)
+        return self.min_factor + (1 - self.min_factor) * left**self.power
+
+
+@schedule("linear")
+class Linear(Schedule):
+    """A straight line from 1 to where it ends: 1 − (1 − min_factor) step / total.
+
+    Attributes
+    ----------
+    min_factor : float
+        Where it ends, in [0, 1].
+    """
+
+    min_factor: Annotated[float, Ge(0), Le(1)] = 0.0
+
+    def factor(self, step: int, total: int) -> float:
+        return 1 - (1 - self.min_factor) * min(step / total, 1.0)

@@ -221,7 +221,7 @@ class Trainer:
     def _rates(self, step: int) -> list[float]:
         """Return the learning rate of each optimiser of the update."""
         schedule = self.config.schedule
-        factor = 1.0 if schedule is None else schedule.factor(step, self.total_steps)
+        factor = 1.0 if schedule is None else schedule(step, self.total_steps)
         return [optimizer.lr * factor for optimizer in self.update.optimizers]
 
     def _epoch_done(self) -> bool:
