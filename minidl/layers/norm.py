@@ -1,0 +1,320 @@
+"""Layers that normalise: over the batch, the features, or groups of channels."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Le
+
+from minidl import ops
+from minidl.errors import ShapeError
+from minidl.graph import Spec, Tensor, sample
+from minidl.layers.base import Context, Layer, layer
+from minidl.layers.linear import check_float
+from minidl.ops.norm import (
+    affine,
+    along_channels,
+    by_groups,
+    by_instance,
+    by_statistics,
+    scale_to_one,
+)
+
+Positive = Annotated[float, Gt(0)]
+
+
+@layer("batch_norm")
+class BatchNorm(Layer):
+    """Batch normalisation of each channel: BatchNorm1d, 2d and 3d of PyTorch.
+
+    z = γ * (x − μ) / √(σ² + eps) + β
+
+    In training μ and σ² are those of the batch, over all axes but the channels, and
+
+    running_mean ← (1 − momentum) * running_mean + momentum * μ
+
+    running_var ← (1 − momentum) * running_var + momentum * σ² * n / (n − 1)
+
+    where n is the number of values behind each. Otherwise they are the running ones.
+
+    Input: float, shape (N, C) or (N, C, ...). Parameters: ``weight`` γ and ``bias`` β of shape
+    (C,). Buffers: ``running_mean`` and ``running_var`` of shape (C,). Ioffe and Szegedy, "Batch
+    normalization", 2015.
+
+    Attributes
+    ----------
+    eps : float
+        Added to the variance.
+    momentum : float or "cumulative"
+        Share of the new statistics, as in PyTorch; "cumulative", which is None there, makes the
+        running statistics the average of those of all batches.
+    affine : bool
+        Whether there are γ and β.
+    track_running_stats : bool
+        Whether running statistics are kept. Without them those of the batch are used outside
+        training too.
+    """
+
+    samples = (
+        sample((5, 3), eps=0.1),
+        sample((3, 2, 4), affine=False, eps=0.1),
+        sample((2, 3, 2, 2), momentum="cumulative", eps=0.1),
+        sample((4, 3), track_running_stats=False, eps=0.1),
+    )
+
+    eps: Positive = 1e-5
+    momentum: Annotated[float, Ge(0), Le(1)] | Literal["cumulative"] = 0.1
+    affine: bool = True
+    track_running_stats: bool = True
+
+    def build(self, x: Spec) -> None:
+        check_channels(x)
+        if self.affine:
+            declare_affine(self, x.shape[1:2])
+        if self.track_running_stats:
+            self.buffer("running_mean", x.shape[1:2])
+            self.buffer("running_var", x.shape[1:2], "ones")
+            if self.momentum == "cumulative":
+                self.buffer("num_batches_tracked", (), dtype="int64")
+
+    def forward(
+        self,
+        x: Tensor,
+        context: Context,
+        weight: Tensor | None = None,
+        bias: Tensor | None = None,
+        running_mean: Tensor | None = None,
+        running_var: Tensor | None = None,
+        num_batches_tracked: Tensor | None = None,
+    ) -> Tensor:
+        if running_mean is not None and running_var is not None:
+            if not context.training:
+                return by_statistics(x, running_mean, running_var, weight, bias, self.eps)
+            self._track(x, context, running_mean, running_var, num_batches_tracked)
+        z = ops.standardize(x, axis=_all_but_channels(x), eps=self.eps)
+        return affine(z, weight, bias, along_channels(x))
+
+    def _track(
+        self,
+        x: Tensor,
+        context: Context,
+        running_mean: Tensor,
+        running_var: Tensor,
+        num_batches_tracked: Tensor | None,
+    ) -> None:
+        """Set the next running statistics."""
+        axes = _all_but_channels(x)
+        count = math.prod(x.shape[axis] for axis in axes)
+        if count < 2:
+            raise ShapeError(
+                f"{self.label}: in training it needs more than one value for each channel, and a "
+                f"batch of shape {x.shape} has {count}; choose a batch_size that leaves no single "
+                f"sample over"
+            )
+        share: Any = self.momentum
+        if num_batches_tracked is not None:
+            seen = num_batches_tracked + 1
+            context.update(self, "num_batches_tracked", seen)
+            share = 1 / seen.astype(running_mean.dtype)
+        # with the kept axes of the gradient's variance, so that it is computed once
+        mean = ops.mean(x, axis=axes, keepdims=True).reshape(x.shape[1])
+        var = ops.var(x, axis=axes, keepdims=True).reshape(x.shape[1]) * (count / (count - 1))
+        for name, old, new in (
+            ("running_mean", running_mean, mean),
+            ("running_var", running_var, var),
+        ):
+            context.update(self, name, old + share * (new.astype(old.dtype) - old))
+
+
+@layer("layer_norm")
+class LayerNorm(Layer):
+    """Layer normalisation: of each sample over its last axes.
+
+    z = γ * (x − μ) / √(σ² + eps) + β
+
+    Input: float, shape (N, ..., *normalized_shape). Parameters: ``weight`` γ and ``bias`` β of
+    shape normalized_shape. Ba, Kiros and Hinton, "Layer normalization", 2016.
+
+    Attributes
+    ----------
+    normalized_shape : int or tuple of int, optional
+        Lengths of the last axes, over which μ and σ² are taken; default the last one, whatever
+        its length.
+    eps : float
+        Added to the variance.
+    elementwise_affine : bool
+        Whether there are γ and β.
+    bias : bool
+        Whether there is β, if there is γ.
+    """
+
+    samples = (
+        sample((3, 4), eps=0.1),
+        sample((2, 3, 4), normalized_shape=[3, 4], bias=False),
+        sample((2, 3, 4), normalized_shape=4, elementwise_affine=False),
+    )
+
+    normalized_shape: int | tuple[int, ...] | None = None
+    eps: Positive = 1e-5
+    elementwise_affine: bool = True
+    bias: bool = True
+
+    def build(self, x: Spec) -> None:
+        shape = last_axes(x, self.normalized_shape)
+        if self.elementwise_affine:
+            declare_affine(self, shape, bias=self.bias)
+
+    def forward(
+        self, x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None
+    ) -> Tensor:
+        shape = last_axes(x.spec, self.normalized_shape)
+        axes = tuple(range(x.ndim - len(shape), x.ndim))
+        return affine(ops.standardize(x, axis=axes, eps=self.eps), weight, bias, shape)
+
+
+@layer("rms_norm")
+class RMSNorm(Layer):
+    """Root mean square normalisation: ``layer_norm`` that subtracts and adds nothing.
+
+    z = γ * x / √(mean(x²) + eps)
+
+    Input: float, shape (N, ..., *normalized_shape). Parameter: ``weight`` γ of shape
+    normalized_shape. Zhang and Sennrich, "Root mean square layer normalization", 2019.
+
+    Attributes
+    ----------
+    normalized_shape : int or tuple of int, optional
+        Lengths of the last axes, over which the mean is taken; default the last one, whatever
+        its length.
+    eps : float, optional
+        Added to the mean square; default the distance from 1 to the next number of the dtype.
+    elementwise_affine : bool
+        Whether there is γ.
+    """
+
+    samples = (
+        sample((3, 4)),
+        sample((2, 3, 4), normalized_shape=[3, 4], eps=0.1, elementwise_affine=False),
+    )
+
+    normalized_shape: int | tuple[int, ...] | None = None
+    eps: Positive | None = None
+    elementwise_affine: bool = True
+
+    def build(self, x: Spec) -> None:
+        shape = last_axes(x, self.normalized_shape)
+        if self.elementwise_affine:
+            declare_affine(self, shape, bias=False)
+
+    def forward(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        shape = last_axes(x.spec, self.normalized_shape)
+        axes = tuple(range(x.ndim - len(shape), x.ndim))
+        return affine(scale_to_one(x, axes, self.eps), weight, None, shape)
+
+
+@layer("group_norm")
+class GroupNorm(Layer):
+    """Group normalisation: of each sample over groups of its channels.
+
+    z = γ * (x − μ) / √(σ² + eps) + β
+
+    Input: float, shape (N, C) or (N, C, ...). Parameters: ``weight`` γ and ``bias`` β of shape
+    (C,). Wu and He, "Group normalization", 2018.
+
+    Attributes
+    ----------
+    num_groups : int
+        How many groups; it must divide the number of channels.
+    eps : float
+        Added to the variance.
+    affine : bool
+        Whether there are γ and β.
+    """
+
+    samples = (
+        sample((2, 4, 3), num_groups=2, eps=0.1),
+        sample((2, 6), num_groups=2, affine=False),
+    )
+
+    num_groups: Annotated[int, Ge(1)]
+    eps: Positive = 1e-5
+    affine: bool = True
+
+    def build(self, x: Spec) -> None:
+        check_channels(x)
+        if self.affine:
+            declare_affine(self, x.shape[1:2])
+
+    def forward(
+        self, x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None
+    ) -> Tensor:
+        return affine(by_groups(x, self.num_groups, self.eps), weight, bias, along_channels(x))
+
+
+@layer("instance_norm")
+class InstanceNorm(Layer):
+    """Instance normalisation: of each channel of each sample.
+
+    z = γ * (x − μ) / √(σ² + eps) + β
+
+    Input: float, shape (N, C, L, ...). Parameters, if ``affine``: ``weight`` γ and ``bias`` β of
+    shape (C,). Ulyanov, Vedaldi and Lempitsky, "Instance normalization", 2016. Running
+    statistics, which PyTorch offers too, are not kept.
+
+    Attributes
+    ----------
+    eps : float
+        Added to the variance.
+    affine : bool
+        Whether there are γ and β.
+    """
+
+    samples = (sample((2, 3, 4), eps=0.1), sample((2, 3, 2, 2), affine=True))
+
+    eps: Positive = 1e-5
+    affine: bool = False
+
+    def build(self, x: Spec) -> None:
+        check_channels(x)
+        if self.affine:
+            declare_affine(self, x.shape[1:2])
+
+    def forward(
+        self, x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None
+    ) -> Tensor:
+        return affine(by_instance(x, self.eps), weight, bias, along_channels(x))
+
+
+def declare_affine(owner: Layer, shape: tuple[int, ...], bias: bool = True) -> None:
+    """Declare a weight γ that starts at 1 and, unless without ``bias``, a bias β at 0."""
+    owner.parameter("weight", shape, "ones", symbol="γ")
+    if bias:
+        owner.parameter("bias", shape, "zeros", symbol="β")
+
+
+def check_channels(x: Spec) -> None:
+    """Raise unless ``x`` is a batch of floats with a channel axis."""
+    check_float(x)
+    if x.ndim < 2:
+        raise ShapeError(f"it takes a batch of shape (N, C, …), not {x.shape}")
+
+
+def last_axes(x: Spec, wanted: int | tuple[int, ...] | None) -> tuple[int, ...]:
+    """Return the shape of the last axes of ``x``, which must be the one that is ``wanted``."""
+    check_float(x)
+    shape = (wanted,) if isinstance(wanted, int) else wanted or x.shape[-1:]
+    if x.ndim <= len(shape):
+        raise ShapeError(
+            f"it takes a batch with {len(shape)} more axes, to normalise over; not shape {x.shape}"
+        )
+    found = x.shape[x.ndim - len(shape) :]
+    if found != shape:
+        raise ShapeError(
+            f"normalized_shape is {list(shape)}, but the last axes of {x.shape} are {list(found)}"
+        )
+    return shape
+
+
+def _all_but_channels(x: Tensor) -> tuple[int, ...]:
+    return tuple(axis for axis in range(x.ndim) if axis != 1)
