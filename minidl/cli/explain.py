@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minidl.cli.options import config_options, json_option, print_json, read_config
+from minidl.cli.options import (
+    config_options,
+    json_option,
+    print_json,
+    read_config,
+    shipped_configs,
+)
 from minidl.errors import UnknownNameError, suggestion
 
 if TYPE_CHECKING:
     from minidl.explain import Explanation
-
-_SHIPPED = Path(__file__).parent.parent / "configs"
 
 
 @click.command("explain")
@@ -62,10 +66,9 @@ def command(
 
 def _config_path(subject: str) -> Path | None:
     """Return the config that ``subject`` names: a file, or one that ships with minidl."""
-    shipped = _SHIPPED / f"{subject}.toml"
     if subject.endswith(".toml") or Path(subject).is_file():
         return Path(subject)
-    return shipped if shipped.is_file() else None
+    return shipped_configs().get(subject)
 
 
 def _explain_op(name: str, plugins: tuple[str, ...]) -> Explanation:
@@ -76,6 +79,6 @@ def _explain_op(name: str, plugins: tuple[str, ...]) -> Explanation:
     for plugin in plugins:
         load_plugin(plugin)
     if registry.find("op", name) is None:
-        known = [*registry.names("op"), *(path.stem for path in _SHIPPED.glob("*.toml"))]
+        known = [*registry.names("op"), *shipped_configs()]
         raise UnknownNameError(f"no op or config is called '{name}'{suggestion(name, known)}")
     return explain_op(name)

@@ -13,6 +13,7 @@ import minidl
 from minidl.errors import MinidlError, suggestion
 
 COMMANDS = (
+    "init",
     "train",
     "evaluate",
     "predict",

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "digits.toml"
+SHIPPED = Path(__file__).parent.parent / "configs"
+DEFAULT_CONFIG = SHIPPED / "digits.toml"
 
 _SET = click.option(
     "-s",
@@ -80,3 +81,8 @@ def print_json(value: Any) -> None:
     import json
 
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def shipped_configs() -> dict[str, Path]:
+    """Return the configs that come with minidl, by name."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.toml"))}

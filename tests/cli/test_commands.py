@@ -138,3 +138,30 @@ def test_reading_a_missing_run_is_an_error(cli, tmp_path):
     result = cli("evaluate", "nowhere")
     assert result.code == 1
     assert result.err.startswith("error: nowhere is not a run directory")
+
+
+def test_init_writes_a_config_that_trains(cli, tmp_path):
+    result = cli("init", "-o", "net.toml")
+    assert result.out == "net.toml written; train it with: minidl train net.toml\n"
+    assert cli("train", "net.toml", "--dry-run").code == 0
+    again = cli("init", "-o", "net.toml")
+    assert again.code == 2
+    assert again.err == (
+        "error: net.toml is there already; name another with -o, or give --force\n"
+    )
+    assert cli("init", "-o", "net.toml", "--force").code == 0
+
+
+def test_init_lists_its_templates_and_suggests_one(cli):
+    listed = cli("init", "--list").out
+    assert re.search(r"^digits +A network that reads handwritten digits", listed, re.M)
+    wrong = cli("init", "--template", "digit")
+    assert wrong.code == 2
+    assert "no template is called 'digit'; did you mean 'digits'?" in wrong.err
+
+
+def test_every_shipped_config_is_valid(cli):
+    for line in cli("init", "--list").out.splitlines():
+        name = line.split()[0]
+        cli("init", "--template", name, "-o", f"{name}.toml")
+        assert cli("config", "check", f"{name}.toml").code == 0
