@@ -37,11 +37,17 @@ def data_folders(name: str, root: str = "") -> list[Path]:
 
 
 def find_files(
-    name: str, patterns: Sequence[str], what: str, advice: str, root: str = ""
+    name: str,
+    patterns: Sequence[str],
+    what: str,
+    advice: str,
+    root: str = "",
+    setting: str = "root",
 ) -> list[Path]:
     """Return the files that match the first pattern to match any, in the first folder with one.
 
-    ``what`` and ``advice`` tell a person what to look for and how to get it.
+    ``what`` and ``advice`` tell a person what to look for and how to get it, ``setting`` which
+    field of the dataset says where it is.
 
     Raises
     ------
@@ -54,7 +60,7 @@ def find_files(
             found = sorted(path for path in folder.glob(pattern) if path.is_file())
             if found:
                 return found
-    where = "root" if root else f"{DATA_VARIABLE} (the folder that holds {name}/) or root"
+    where = setting if root else f"{DATA_VARIABLE} (the folder that holds {name}/) or {setting}"
     raise DataError(
         f"dataset '{name}': found no {what} in {' or in '.join(map(str, folders))}"
         f"\n{advice}; put them there, or set {where} to where they are"
