@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minidl.component import make, to_config
 from minidl.data import Part, batches
 from minidl.errors import CheckpointError, ConfigError, MinidlError, suggestion
 from minidl.graph import State
 from minidl.metrics import Metric
+from minidl.schedules import Schedule
 from minidl.training import tensors
 from minidl.training.diagnosis import explain_divergence
 from minidl.training.meter import Meter
@@ -82,6 +84,7 @@ class Trainer:
         )
         self.steps = Steps(model, config.loss, self.metrics, self.update, config.seed)
         self._add_state()
+        self.schedule = None if config.schedule is None else fresh(config.schedule)
         self.step = 0
         self.epoch = 0
         self.batch = 0
@@ -95,10 +98,8 @@ class Trainer:
         steps_per_epoch = math.ceil(self.batches_per_epoch / self.update.accumulate)
         whole = config.training.epochs * steps_per_epoch
         best_criterion(config)
-        if config.training.patience is not None and validation is None:
-            raise ConfigError(
-                "[training] patience needs a validation part; set [data] validation = 0.1"
-            )
+        if validation is None:
+            _require_no_validation(config)
         self.total_steps = min(whole, config.training.max_steps or whole)
 
     # -- running -----------------------------------------------------------------------------
@@ -200,6 +201,8 @@ class Trainer:
         if self.parts["validation"] is not None:
             results["validation"] = self._measure("validation")
             self._record("validation", results["validation"])
+            if self.schedule is not None:
+                self.schedule.measured(results["validation"])
         self.reporter.epoch_ended(self._progress(), results)
         if self.batch >= self.batches_per_epoch:
             self.epoch += 1
@@ -220,8 +223,7 @@ class Trainer:
 
     def _rates(self, step: int) -> list[float]:
         """Return the learning rate of each optimiser of the update."""
-        schedule = self.config.schedule
-        factor = 1.0 if schedule is None else schedule(step, self.total_steps)
+        factor = 1.0 if self.schedule is None else self.schedule(step, self.total_steps)
         return [optimizer.lr * factor for optimizer in self.update.optimizers]
 
     def _epoch_done(self) -> bool:
@@ -327,6 +329,8 @@ class Trainer:
         self.best, self.stale_epochs = state["best"], state["stale_epochs"]
         self._meter.restore(state["meter"])
         self._window.restore(state["window"])
+        if self.schedule is not None:
+            self.schedule.restore(state["schedule"])
 
     def _position(self) -> dict[str, Any]:
         return {
@@ -338,6 +342,7 @@ class Trainer:
             "stale_epochs": self.stale_epochs,
             "meter": self._meter.to_dict(),
             "window": self._window.to_dict(),
+            "schedule": {} if self.schedule is None else self.schedule.state(),
         }
 
     def _add_state(self) -> None:
@@ -361,6 +366,25 @@ class Trainer:
     def _adopt_averages(self) -> None:
         """Make the averages the weights of the model, once training is over."""
         self.model.state = self._averaged_state()
+
+
+def fresh(schedule: Schedule) -> Schedule:
+    """Return a schedule of the same fields that has learnt nothing from another run."""
+    return make("schedule", to_config(schedule))
+
+
+def _require_no_validation(config: Config) -> None:
+    """Raise ConfigError if something follows what a validation part is measured by."""
+    needing = []
+    if config.training.patience is not None:
+        needing.append("[training] patience")
+    if config.schedule is not None and config.schedule.needs_validation:
+        needing.append(f"schedule '{config.schedule.type_name}'")
+    if needing:
+        verb = "needs" if len(needing) == 1 else "need"
+        raise ConfigError(
+            f"{' and '.join(needing)} {verb} a validation part; set [data] validation = 0.1"
+        )
 
 
 def _grouped(epoch: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
@@ -388,8 +412,6 @@ def evaluation_batch_size(config: Config) -> int:
 
 def metrics_of(config: Config) -> Sequence[Metric]:
     """Return the metrics that the config names, or those that its loss brings."""
-    from minidl.component import make
-
     if config.training.metrics is not None:
         return config.training.metrics
     return [make("metric", name) for name in config.loss.metrics]

@@ -166,3 +166,34 @@ def test_clip_value_limits_each_element(small):
     before, after = trained_weights(config)
     for name in before:
         assert np.abs(after[name] - before[name]).max() <= 0.1 * 1e-3 * 1.001
+
+
+@pytest.mark.parametrize("step", [16, 40])
+def test_a_schedule_that_follows_the_validation_part_resumes_exactly(small, tmp_path, step):
+    config = small(
+        'schedule={ type = "reduce_on_plateau", patience = 0, gamma = 0.5, threshold = 0.5 }',
+        "training.epochs=5",
+        "training.log_every=1",
+    )
+    fit(config, output_dir=tmp_path / "whole")
+    rates = [
+        line["lr"]
+        for line in RunDirectory.open(tmp_path / "whole").read_metrics()
+        if line["split"] == "train"
+    ]
+    assert rates[-1] < rates[0]
+    stop = StopAt(step)
+    run = RunDirectory.create(tmp_path / "parts", config)
+    stop.trainer = make_trainer(prepare(config), run, stop)
+    with pytest.raises(Interrupted):
+        train(stop.trainer)
+    resume(tmp_path / "parts")
+    assert checkpoint_bytes(tmp_path / "parts") == checkpoint_bytes(tmp_path / "whole")
+
+
+def test_a_schedule_that_follows_the_validation_part_needs_one(small):
+    with pytest.raises(ConfigError) as caught:
+        fit(small('schedule.type="reduce_on_plateau"', "data.validation=0"))
+    assert str(caught.value) == (
+        "schedule 'reduce_on_plateau' needs a validation part; set [data] validation = 0.1"
+    )
