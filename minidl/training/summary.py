@@ -21,7 +21,7 @@ class Row:
     input, output : str
         Specs for one batch.
     parameters : int
-        Trainable values.
+        Trainable values, those of an earlier layer left out.
     flops : int
         Floating-point operations of a forward pass, for one sample.
     bytes : int
@@ -103,7 +103,7 @@ def _row(layer: Layer, output: Tensor, counted: set[int], batch: int) -> Row:
         layer.type_name,
         ", ".join(str(spec) for spec in layer.input_specs),
         str(layer.output_spec),
-        sum(p.spec.size for p in layer.parameters if p.trainable),
+        sum(p.spec.size for p in layer.parameters if p.trainable and not p.tied),
         sum(node.op.count_flops(node) for node in nodes) // batch,
         output.spec.nbytes // batch,
     )

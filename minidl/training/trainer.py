@@ -290,9 +290,9 @@ class Trainer:
         to_numpy, values = self.model.backend.to_numpy, self.model.state.values
         held = {name: to_numpy(values[name]) for name in self.update.slots()}
         weights = self.model.weights()
-        for path in self._averaged():
-            held[slot_name(path, TRAINED)] = weights[path]
-            weights[path] = held[slot_name(path, "average")]
+        for name in self._averaged():
+            held[slot_name(name, TRAINED)] = weights[name]
+            weights[name] = held[slot_name(name, "average")]
         path = run.save(self.step, weights, held, self._position())
         if is_best:
             assert self.best is not None

@@ -118,7 +118,7 @@ class Update:
         if share is not None:
             sums = self.gather(gradients, held)
             gradients = {p: sums[slot_name(p, "gradient")] * share for p in gradients}
-            updates = {name: ops.zeros_like(total) for name, total in sums.items()}  # type: ignore[attr-defined]
+            updates = {name: ops.zeros_like(total) for name, total in sums.items()}
         gradients = clip(gradients, self.clip_norm, self.clip_value)
         rate_of = {id(o): rate for o, rate in zip(self.optimizers, rates, strict=True)}
         for path, owner in self._owner.items():
@@ -138,14 +138,14 @@ def clip(
 ) -> Mapping[str, Tensor]:
     """Bring each element into [−value, value], then scale by min(1, norm / ‖all gradients‖)."""
     if value is not None:
-        gradients = {p: ops.clip(g, min=-value, max=value) for p, g in gradients.items()}  # type: ignore[attr-defined]
+        gradients = {p: ops.clip(g, min=-value, max=value) for p, g in gradients.items()}
     if norm is None or not gradients:
         return gradients
-    squares = [ops.sum(ops.square(g)) for g in gradients.values()]  # type: ignore[attr-defined]
+    squares = [ops.sum(ops.square(g)) for g in gradients.values()]
     total = squares[0]
     for square in squares[1:]:
         total = total + square
-    scale = ops.minimum(norm / (ops.sqrt(total) + CLIP_EPSILON), 1.0)  # type: ignore[attr-defined]
+    scale = ops.minimum(norm / (ops.sqrt(total) + CLIP_EPSILON), 1.0)
     return {path: g * scale for path, g in gradients.items()}
 
 
