@@ -124,7 +124,7 @@ def to_config(part: Component) -> dict[str, Any]:
     """Return the table that :func:`make` makes ``part`` from: its type and every field.
 
     Fields without a value are left out, and so are keyword-only ones at their default (what
-    every layer has: ``name``, ``inputs``, ``repeat``).
+    every layer has: ``name``, ``inputs``, ``repeat``, ``tie``).
     """
     table: dict[str, Any] = {"type": part.type_name}
     for f in config_fields(type(part)):

@@ -16,6 +16,7 @@ from minidl.errors import ConfigError, DtypeError, GraphError, MinidlError, Shap
 from minidl.graph import Sample, Spec, Tensor, placeholder
 from minidl.graph.op import as_tensor
 from minidl.initializers import Initializer
+from minidl.layers import ties
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Parameter:
         Whether the optimiser updates it. A buffer (running statistics …) is not trainable.
     symbol : str
         What it is called in formulas: ``"W"``.
+    tied : bool
+        Whether it is the parameter of another layer, by whose ``path`` it goes.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Parameter:
     init: Initializer
     trainable: bool
     symbol: str
+    tied: bool = False
 
 
 @dataclass
@@ -109,6 +113,9 @@ class Layer(Component):
         Names of the layers whose outputs it takes; default the layer before it.
     repeat : int
         How many such layers, each with parameters of its own, stand one after another.
+    tie : str or dict of str, optional
+        Parameters that are those of a layer before it: ``{ weight = "embedding_0.weight" }``, or
+        the name of a layer that it shares all with. One value, one gradient: the sum of both.
     """
 
     kind: ClassVar[str] = "layer"
@@ -117,6 +124,7 @@ class Layer(Component):
     name: str = field(default="", kw_only=True)
     inputs: list[str] | None = field(default=None, kw_only=True)
     repeat: Annotated[int, Ge(1)] = field(default=1, kw_only=True)
+    tie: str | dict[str, str] | None = field(default=None, kw_only=True)
 
     # -- for authors -------------------------------------------------------------------------
 
@@ -152,7 +160,8 @@ class Layer(Component):
             raise ShapeError(f"parameter '{name}': {error}") from None
         except ValueError as error:
             raise ConfigError(f"{self.label}: parameter '{name}': {error}") from None
-        self._parameters.append(Parameter(name, path, spec, made, trainable, symbol or name))
+        declared = Parameter(name, path, spec, made, trainable, symbol or name)
+        self._parameters.append(ties.resolve(self, declared))
 
     def buffer(
         self, name: str, shape: tuple[int, ...], init: Any = "zeros", *, dtype: str = "float32"
@@ -168,11 +177,13 @@ class Layer(Component):
             )
         self._children[name] = layer
         path = f"{self.path}.{name}" if self.path else name
-        return layer.setup(*inputs, path=path, place=place or self.place)
+        return layer.setup(*inputs, path=path, place=place or self.place, parent=self)
 
     # -- for those who hold layers -----------------------------------------------------------
 
-    def setup(self, *inputs: Spec, path: str = "", place: str = "") -> Spec:
+    def setup(
+        self, *inputs: Spec, path: str = "", place: str = "", parent: Layer | None = None
+    ) -> Spec:
         """Declare everything for inputs of these specs and return the output's spec.
 
         Parameters
@@ -181,13 +192,15 @@ class Layer(Component):
             Where it stands in the model: prefix of its parameters' names.
         place : str
             Where it stands in the config: ``"model.layers[2]"``.
+        parent : Layer, optional
+            The layer that holds it.
 
         Raises
         ------
         ShapeError, DtypeError, ConfigError
             Naming the layer, its place and the shapes.
         """
-        self.path, self.place = path, place
+        self.path, self.place, self.parent = path, place, parent
         self._parameters: list[Parameter] = []
         self._children: dict[str, Layer] = {}
         self.input_specs = inputs
@@ -195,7 +208,9 @@ class Layer(Component):
             self._check_count(self.build, len(inputs))
             self.build(*inputs)
             self._check_count(self.forward, len(inputs))
-            values = {p.path: placeholder(p.path, *p.spec) for p in self.all_parameters()}
+            ties.check_names(self)
+            held = [p for layer in self.all_layers() for p in layer.parameters]
+            values = {p.path: placeholder(p.path, *p.spec) for p in held}
             arguments = [placeholder(f"input{i}", *spec) for i, spec in enumerate(inputs)]
             self.output_spec = self(*arguments, context=Context(values)).spec
         except (ShapeError, DtypeError) as error:
@@ -213,7 +228,10 @@ class Layer(Component):
 
     def __call__(self, *inputs: Any, context: Context) -> Tensor:
         """Apply the layer, taking its parameters from ``context``."""
-        parameters: dict[str, Any] = {p.name: context.values[p.path] for p in self._parameters}
+        # what is applied a second time goes on with the buffers that the first time left
+        parameters: dict[str, Any] = {
+            p.name: context.updates.get(p.path, context.values[p.path]) for p in self._parameters
+        }
         if _takes_context(type(self)):
             parameters["context"] = context
         output = as_tensor(self.forward(*inputs, **parameters))
@@ -228,7 +246,7 @@ class Layer(Component):
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """The parameters and buffers of this layer alone."""
+        """The parameters and buffers of this layer alone, those it shares with another too."""
         return tuple(self._parameters)
 
     @property
@@ -237,8 +255,8 @@ class Layer(Component):
         return dict(self._children)
 
     def all_parameters(self) -> Iterator[Parameter]:
-        """Yield the parameters and buffers of this layer and all it holds, in order."""
-        yield from self._parameters
+        """Yield the parameters and buffers of this layer and all it holds, each once, in order."""
+        yield from (held for held in self._parameters if not held.tied)
         for child in self._children.values():
             yield from child.all_parameters()
 
