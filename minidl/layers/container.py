@@ -70,9 +70,9 @@ class Sequential(Layer):
     def forward(self, x: Tensor, context: Context) -> Tensor:
         values = {self.input: x}
         output = x
-        for name, child in self.children.items():
-            inputs = [values[source] for source in self._sources[name]]
-            output = values[name] = child(*inputs, context=context)
+        for name, sources in self._sources.items():
+            inputs = [values[source] for source in sources]
+            output = values[name] = self.children[name](*inputs, context=context)
         return output
 
     def _steps(self) -> Iterator[_Step]:
