@@ -7,9 +7,16 @@ from typing import Any
 from minidl import registry
 from minidl.errors import DtypeError, GraphError, ShapeError
 from minidl.graph.node import Tensor
-from minidl.graph.op import Draw, op, sample
-from minidl.graph.spec import INTEGERS, Spec, is_float, normalize_axis, promote
-from minidl.ops.indexing import one_hot
+from minidl.graph.op import Draw, as_tensor, op, sample
+from minidl.graph.spec import (
+    INTEGERS,
+    Spec,
+    broadcast_shapes,
+    is_float,
+    normalize_axis,
+    promote,
+)
+from minidl.ops.indexing import one_hot, take
 
 _REDUCTIONS = ("mean", "sum", "none")
 _PAIR = (Draw((3, 4)), Draw((3, 4), -2.0, 2.0))
@@ -41,7 +48,7 @@ class squared_error:
     """
 
     def normalize(p, t, /, *, reduction="sum"):
-        _check_reduction("squared_error", reduction)
+        check_reduction("squared_error", reduction)
         return {"reduction": reduction}
 
     def infer(p, t, /, *, reduction="sum"):
@@ -119,6 +126,9 @@ class softmax_cross_entropy:
         sample((3, 4), Draw((3,), 0, 4, dtype="int64"), label_smoothing=0.1),
         sample((2, 2, 3), Draw((2, 2), 0, 3, dtype="int64"), axis=-1),
         sample((4,), 2),
+        sample((2, 3, 2), [[2, -100], [-100, 0]], ignore_index=-100),
+        sample((3, 4), [3, 0, 1], weight=(0.5, 1.0, 2.0, 0.25), label_smoothing=0.1),
+        sample((3, 4), Draw((3, 4), 0.1, 1.0), weight=(0.5, 1.0, 2.0, 0.25)),
     ],
 )
 class cross_entropy:
@@ -134,27 +144,133 @@ class cross_entropy:
         Class indices, integers in the shape of ``logits`` without its class axis; or
         probabilities, floats in the shape of ``logits``. On ``numpy`` an index that is no class
         is a DataError when the program runs; on other backends its loss is 0.
+    weight : sequence of float or Tensor (C,), optional
+        Weight of each class: t becomes w t, after smoothing.
+    ignore_index : int, optional
+        Samples with this index have loss 0 and do not count in the mean. PyTorch's default is
+        -100; here every index must be a class unless one is named.
     label_smoothing : float
         From 0 to below 1: t becomes (1 − ε) t + ε / C (Szegedy et al. 2016).
     reduction : {"mean", "sum", "none"}
-        Over all samples, ``d₁ …`` included.
+        Over all samples, ``d₁ …`` included. With class indices the mean is weighted: it divides
+        by the sum of the weights of the targets that count; it is 0 if none does.
     axis : int, optional
         The class axis. Default 1, or 0 for logits of one axis.
     """
 
-    def compose(logits, target, /, *, label_smoothing=0.0, reduction="mean", axis=None):
-        _check_reduction("cross_entropy", reduction)
+    def compose(
+        logits,
+        target,
+        /,
+        *,
+        weight=None,
+        ignore_index=None,
+        label_smoothing=0.0,
+        reduction="mean",
+        axis=None,
+    ):
+        check_reduction("cross_entropy", reduction)
         if not 0 <= label_smoothing < 1:
             raise GraphError(
                 f"cross_entropy: label_smoothing must be at least 0 and below 1, "
                 f"not {label_smoothing}"
             )
-        axis = _class_axis(logits, axis)
+        axis = _class_axis("cross_entropy", logits, axis)
+        target, kept = _without_ignored("cross_entropy", target, ignore_index)
         weights = _class_weights(logits, target, axis)
         if label_smoothing:
             spread = label_smoothing / logits.shape[axis]
             weights = weights * (1.0 - label_smoothing) + spread
-        return _reduce(softmax_cross_entropy(logits, weights, axis=axis), reduction)
+        own = None
+        if weight is not None:
+            weight = _weight_of_classes("cross_entropy", weight, logits, axis)
+            weights = weights * weight.reshape((-1,) + (1,) * (logits.ndim - axis - 1))
+            own = _own_weight(weight, target)
+        losses = softmax_cross_entropy(logits, weights, axis=axis)
+        return _reduce_counted(losses, kept, own, reduction)
+
+
+@op(
+    "nll",
+    samples=[
+        sample((3, 4), Draw((3,), 0, 4, dtype="int64")),
+        sample((2, 3, 2), [[2, -1], [-1, 0]], ignore_index=-1, reduction="sum"),
+        sample((3, 4), [3, 0, 1], weight=(0.5, 1.0, 2.0, 0.25)),
+        sample((2, 2, 3), Draw((2, 2), 0, 3, dtype="int64"), axis=-1, reduction="none"),
+    ],
+)
+class nll:
+    """Negative log likelihood of class indices, from log probabilities.
+
+    z = − mean of w_k · x_k, k being the target class
+
+    With ``log_softmax`` before it this is ``cross_entropy``.
+
+    Parameters
+    ----------
+    x : Tensor
+        Log probabilities: (N, C), (N, C, d₁, …) or (C,).
+    target : Tensor
+        Class indices, in the shape of ``x`` without its class axis.
+    weight, ignore_index, reduction, axis
+        As of ``cross_entropy``.
+    """
+
+    def compose(x, target, /, *, weight=None, ignore_index=None, reduction="mean", axis=None):
+        check_reduction("nll", reduction)
+        axis = _class_axis("nll", x, axis)
+        if target.dtype not in INTEGERS:
+            raise DtypeError(f"nll: targets are class indices (integers), not {target.dtype}")
+        target, kept = _without_ignored("nll", target, ignore_index)
+        hot = _class_weights(x, target, axis, "nll", dtype="bool")
+        # not a product with 0 and 1: a class of probability 0 has the logarithm −∞
+        losses = -registry.get("op", "where")(hot, x, 0.0).sum(axis=axis)
+        own = None
+        if weight is not None:
+            own = _own_weight(_weight_of_classes("nll", weight, x, axis), target)
+            losses = losses * own
+        return _reduce_counted(losses, kept, own, reduction)
+
+
+@op(
+    "kl_div",
+    kink="where t = 0 the term counts as 0, and its gradient by t is −x",
+    samples=[
+        sample((3, 4), Draw((3, 4), 0.1, 1.0)),
+        sample((3, 4), (3, 4), log_target=True, reduction="batchmean"),
+        sample((2, 3, 2), Draw((2, 3, 2), 0.1, 1.0), reduction="none"),
+        sample((4,), Draw((4,), 0.1, 1.0), reduction="sum"),
+    ],
+)
+class kl_div:
+    """Kullback–Leibler divergence of the probabilities t from those whose logarithms x are.
+
+    z = mean of t · (log t − x)
+
+    Parameters
+    ----------
+    x : Tensor
+        Log probabilities.
+    t : Tensor
+        Probabilities, in the shape of ``x``.
+    log_target : bool
+        ``t`` holds log probabilities too: z = mean of e^t · (t − x).
+    reduction : {"mean", "batchmean", "sum", "none"}
+        "mean" divides by the number of elements, "batchmean" by the length of the first axis,
+        which gives the divergence of a sample.
+    """
+
+    def compose(x, t, /, *, log_target=False, reduction="mean"):
+        _check_pair("kl_div", x, t, "sum" if reduction == "batchmean" else reduction)
+        ops = registry.get
+        if log_target:
+            values = ops("op", "exp")(t) * (t - x)
+        else:
+            safe = ops("op", "where")(t > 0, t, 1.0)
+            values = t * (ops("op", "log")(safe) - x)
+        if reduction == "batchmean":
+            return values.sum() / (x.shape[0] if x.ndim else 1)
+        return reduced(values, reduction)
 
 
 @op(
@@ -184,6 +300,8 @@ class sigmoid_cross_entropy:
         sample((3, 4), Draw((3, 4), 0.0, 1.0)),
         sample((3,), Draw((3,), 0, 2, dtype="int64"), reduction="sum"),
         sample((3,), Draw((3,), 0.0, 1.0), reduction="none"),
+        sample((3, 2), Draw((3, 2), 0.0, 1.0), pos_weight=(0.5, 3.0)),
+        sample((3, 2), Draw((3, 2), 0.0, 1.0), pos_weight=2.0),
     ],
 )
 class binary_cross_entropy_with_logits:
@@ -191,18 +309,33 @@ class binary_cross_entropy_with_logits:
 
     z = max(x, 0) − x t + log(1 + e^−|x|)
 
+    With pos_weight w it is w · t · log(1 + e^−x) + (1 − t) · log(1 + e^x).
+
     Parameters
     ----------
     logits, target : Tensor
         Of one shape; targets are booleans, 0 and 1, or probabilities.
+    pos_weight : float, sequence of float or Tensor, optional
+        What a positive counts against a negative; broadcasts against the logits.
     reduction : {"mean", "sum", "none"}
         Over all elements.
     """
 
-    def compose(logits, target, /, *, reduction="mean"):
+    def compose(logits, target, /, *, pos_weight=None, reduction="mean"):
         name = "binary_cross_entropy_with_logits"
         _check_pair(name, logits, target, reduction)
-        return _reduce(sigmoid_cross_entropy(logits, target), reduction)
+        if pos_weight is None:
+            return reduced(sigmoid_cross_entropy(logits, target), reduction)
+        dtype = logits.dtype if is_float(logits.dtype) else "float32"
+        weight = _as_weight(pos_weight, dtype)
+        if not _broadcasts(weight.shape, logits.shape):
+            raise ShapeError(
+                f"{name}: pos_weight of shape {weight.shape} does not broadcast to logits of "
+                f"shape {logits.shape}"
+            )
+        t = target.astype(dtype) if target.dtype != dtype else target
+        positive, negative = sigmoid_cross_entropy(logits, 1.0), sigmoid_cross_entropy(logits, 0.0)
+        return reduced(weight * t * positive + (1.0 - t) * negative, reduction)
 
 
 @op("mse", samples=[sample(*_PAIR), sample(*_PAIR, reduction="sum"), sample((), ())])
@@ -221,7 +354,7 @@ class mse:
 
     def compose(p, t, /, *, reduction="mean"):
         _check_pair("mse", p, t, reduction)
-        return _reduce(registry.get("op", "square")(p - t), reduction)
+        return reduced(registry.get("op", "square")(p - t), reduction)
 
 
 @op(
@@ -244,7 +377,7 @@ class mae:
 
     def compose(p, t, /, *, reduction="mean"):
         _check_pair("mae", p, t, reduction)
-        return _reduce(abs(p - t), reduction)
+        return reduced(abs(p - t), reduction)
 
 
 @op(
@@ -280,16 +413,49 @@ class huber:
             raise GraphError(f"huber: delta must be above 0, not {delta}")
         difference = p - t
         clipped = registry.get("op", "clip")(difference, -float(delta), float(delta))
-        return _reduce(clipped * (difference - 0.5 * clipped), reduction)
+        return reduced(clipped * (difference - 0.5 * clipped), reduction)
 
 
-def _reduce(values: Tensor, reduction: str) -> Tensor:
+@op(
+    "smooth_l1",
+    kink="at |p − t| = beta the gradient is ±1 from both sides; its own gradient jumps",
+    samples=[
+        sample(Draw((3, 4), -0.4, 0.4), Draw((3, 4), -0.4, 0.4)),
+        sample(*_APART, beta=0.1, reduction="sum"),
+        sample(*_PAIR, beta=5.0, reduction="none"),
+    ],
+)
+class smooth_l1:
+    """Absolute error that is quadratic near the target (Girshick, "Fast R-CNN", 2015).
+
+    z = mean of  ½ d² / beta  where |d| ≤ beta,  |d| − ½ beta  elsewhere,  with d = p − t
+
+    It is ``huber`` with delta = beta, divided by beta.
+
+    Parameters
+    ----------
+    p, t : Tensor
+        Prediction and target, of one shape.
+    beta : float
+        Above 0.
+    reduction : {"mean", "sum", "none"}
+        Over all elements.
+    """
+
+    def compose(p, t, /, *, beta=1.0, reduction="mean"):
+        _check_pair("smooth_l1", p, t, reduction)
+        if not beta > 0:
+            raise GraphError(f"smooth_l1: beta must be above 0, not {beta}; at 0 it is mae")
+        return huber(p, t, delta=beta, reduction=reduction) / float(beta)
+
+
+def reduced(values: Tensor, reduction: str) -> Tensor:
     if reduction == "none":
         return values
     return values.mean() if reduction == "mean" else values.sum()
 
 
-def _check_reduction(name: str, reduction: str) -> None:
+def check_reduction(name: str, reduction: str) -> None:
     if reduction not in _REDUCTIONS:
         raise GraphError(f"{name}: unknown reduction '{reduction}' (known: mean, sum, none)")
 
@@ -303,31 +469,95 @@ def _check_same_shape(p: Any, t: Any) -> None:
 
 
 def _check_pair(name: str, p: Tensor, t: Tensor, reduction: str) -> None:
-    _check_reduction(name, reduction)
+    check_reduction(name, reduction)
     try:
         _check_same_shape(p, t)
     except ShapeError as error:
         raise ShapeError(f"{name}: {error}") from None
 
 
-def _class_axis(logits: Tensor, axis: int | None) -> int:
+def _reduce_counted(
+    losses: Tensor, kept: Tensor | None, own: Tensor | None, reduction: str
+) -> Tensor:
+    """Reduce losses of which some are ignored; a mean divides by the weights that count."""
+    where = registry.get("op", "where")
+    if kept is not None:
+        losses = where(kept, losses, 0.0)
+    if reduction != "mean" or (kept is None and own is None):
+        return reduced(losses, reduction)
+    if own is None:
+        total = kept.sum().astype(losses.dtype)
+    else:
+        total = (own if kept is None else where(kept, own, 0.0)).sum()
+    return losses.sum() / (total + (total == 0).astype(total.dtype))
+
+
+def _without_ignored(
+    name: str, target: Tensor, ignore_index: int | None
+) -> tuple[Tensor, Tensor | None]:
+    """Return the targets with class 0 in place of ignored ones, and which are kept."""
+    if ignore_index is None:
+        return target, None
+    if target.dtype not in INTEGERS:
+        raise DtypeError(
+            f"{name}: ignore_index goes with class indices (integers), not with targets of "
+            f"{target.dtype}"
+        )
+    indices = target if target.dtype == "int64" else target.astype("int64")
+    kept = indices != ignore_index
+    return registry.get("op", "where")(kept, indices, 0), kept
+
+
+def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    try:
+        return broadcast_shapes(shape, to) == to
+    except ShapeError:
+        return False
+
+
+def _as_weight(weight: Any, dtype: str) -> Tensor:
+    if not isinstance(weight, Tensor):
+        weight = as_tensor(weight)
+    return weight if weight.dtype == dtype else weight.astype(dtype)
+
+
+def _weight_of_classes(name: str, weight: Any, logits: Tensor, axis: int) -> Tensor:
+    classes = logits.shape[axis]
+    weight = _as_weight(weight, logits.dtype)
+    if weight.shape != (classes,):
+        raise ShapeError(
+            f"{name}: weight of shape {weight.shape} does not fit {classes} classes; "
+            f"it must be of shape ({classes},)"
+        )
+    return weight
+
+
+def _own_weight(weight: Tensor, target: Tensor) -> Tensor | None:
+    """Return the weight of each target's class; None for probabilities."""
+    return take(weight, target) if target.dtype in INTEGERS else None
+
+
+def _class_axis(name: str, logits: Tensor, axis: int | None) -> int:
     if axis is None:
         axis = 0 if logits.ndim == 1 else 1
     try:
         return normalize_axis(axis, logits.ndim)
     except ShapeError as error:
-        raise ShapeError(f"cross_entropy: {error}") from None
+        raise ShapeError(f"{name}: {error}") from None
 
 
-def _class_weights(logits: Tensor, target: Tensor, axis: int) -> Tensor:
-    """Return the target as a weight for each class."""
+def _class_weights(
+    logits: Tensor, target: Tensor, axis: int, name: str = "cross_entropy", dtype: str = ""
+) -> Tensor:
+    """Return the target as a weight for each class, in ``dtype`` or that of the logits."""
     if not is_float(logits.dtype):
-        raise DtypeError(f"cross_entropy: logits must be floats, not {logits.dtype}")
+        what = "logits" if name == "cross_entropy" else "log probabilities"
+        raise DtypeError(f"{name}: {what} must be floats, not {logits.dtype}")
     samples = logits.shape[:axis] + logits.shape[axis + 1 :]
     if target.dtype in INTEGERS:
         if target.shape == samples:
             classes = logits.shape[axis]
-            return one_hot(target, classes, axis=axis, dtype=logits.dtype)
+            return one_hot(target, classes, axis=axis, dtype=dtype or logits.dtype)
         wanted, kind = samples, "class indices"
     elif is_float(target.dtype):
         if target.shape == logits.shape:
@@ -339,6 +569,5 @@ def _class_weights(logits: Tensor, target: Tensor, axis: int) -> Tensor:
             f"not {target.dtype}"
         )
     raise ShapeError(
-        f"cross_entropy: logits of shape {logits.shape} take {kind} of shape {wanted}, "
-        f"not {target.shape}"
+        f"{name}: logits of shape {logits.shape} take {kind} of shape {wanted}, not {target.shape}"
     )

@@ -280,3 +280,213 @@ def test_what_does_not_fit_is_refused(call, error, message):
     with pytest.raises(error) as caught:
         call(tensor(LOGITS))
     assert str(caught.value) == message
+
+
+# -- weights and ignored positions ------------------------------------------------------------
+
+WEIGHT = (0.5, 2.0, 1.0, 0.25)
+
+
+def test_weights_of_classes_divide_the_mean():
+    own = np.array(WEIGHT)[TARGET]
+    expected = -(own * log_softmax(LOGITS)[np.arange(5), TARGET]).sum() / own.sum()
+    assert ops.cross_entropy(LOGITS, TARGET, weight=WEIGHT).item() == pytest.approx(expected)
+    one_hot = np.eye(4)[TARGET]
+    total = ops.cross_entropy(LOGITS, one_hot, weight=WEIGHT, reduction="sum")
+    assert total.item() == pytest.approx(expected * own.sum())
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int32", "int16"])
+def test_ignored_positions_have_no_part(dtype):
+    target = np.array([0, -100, 1, -100, 2], dtype)
+    kept = target >= 0
+    x = tensor(LOGITS)
+    found = ops.cross_entropy(x, target, ignore_index=-100)
+    assert found.item() == pytest.approx(
+        ops.cross_entropy(x[kept.nonzero()[0]], target[kept]).item()
+    )
+    slope = grad(found, x).numpy()
+    assert (slope[~kept] == 0).all() and (slope[kept] != 0).all()
+
+
+def test_where_all_is_ignored_the_loss_is_zero():
+    x = tensor(LOGITS)
+    for loss in (ops.cross_entropy, ops.nll):
+        found = loss(x, np.full(5, 9), ignore_index=9)
+        assert found.item() == 0
+        assert (grad(found, x).numpy() == 0).all()
+
+
+def test_an_ignored_class_can_be_one_of_the_classes():
+    found = ops.cross_entropy(LOGITS, TARGET, ignore_index=1, reduction="none").numpy()
+    np.testing.assert_array_equal(found == 0, TARGET == 1)
+    unsigned = ops.cross_entropy(LOGITS, TARGET.astype("uint8"), ignore_index=-100)
+    assert unsigned.item() == ops.cross_entropy(LOGITS, TARGET).item()
+
+
+def test_nll_bears_a_class_of_probability_zero():
+    x = tensor([[0.0, -np.inf], [-1.0, -2.0]], "float64")
+    found = ops.nll(x, [0, 1])
+    assert found.item() == 1
+    np.testing.assert_array_equal(grad(found, x).numpy(), [[-0.5, 0.0], [0.0, -0.5]])
+
+
+def test_pos_weight_counts_positives_more():
+    x, t = np.array([0.5, -2.0, 3.0]), np.array([1.0, 1.0, 0.0])
+    p = 1 / (1 + np.exp(-x))
+    expected = -(3 * t * np.log(p) + (1 - t) * np.log(1 - p))
+    found = ops.binary_cross_entropy_with_logits(x, t, pos_weight=3.0, reduction="none")
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "array_api_strict"])
+def test_pos_weight_at_extreme_logits(backend):
+    with use_backend(backend):
+        x = tensor([1e4, -1e4, 1e4, -1e4], "float32")
+        t = tensor([0, 1, 1, 0])
+        found = ops.binary_cross_entropy_with_logits(x, t, pos_weight=2.0, reduction="none")
+        np.testing.assert_array_equal(found.numpy(), [1e4, 2e4, 0, 0])
+        np.testing.assert_array_equal(grad(found.sum(), x).numpy(), [1, -2, 0, 0])
+
+
+def test_kl_divergence_is_zero_of_equal_distributions():
+    t = RNG.dirichlet(np.ones(4), size=3)
+    assert ops.kl_div(np.log(t), t, reduction="batchmean").item() == pytest.approx(0, abs=1e-15)
+    found = ops.kl_div(np.log([[0.5, 0.5]]), [[1.0, 0.0]], reduction="batchmean")
+    assert found.item() == pytest.approx(np.log(2))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda x: ops.cross_entropy(x, TARGET, weight=(1.0, 2.0)),
+            ShapeError,
+            "cross_entropy: weight of shape (2,) does not fit 4 classes; it must be of shape (4,)",
+        ),
+        (
+            lambda x: ops.cross_entropy(x, x, ignore_index=0),
+            DtypeError,
+            "cross_entropy: ignore_index goes with class indices (integers), not with targets of "
+            "float64",
+        ),
+        (
+            lambda x: ops.nll(x, x),
+            DtypeError,
+            "nll: targets are class indices (integers), not float64",
+        ),
+        (
+            lambda x: ops.nll(x, TARGET[:2]),
+            ShapeError,
+            "nll: logits of shape (5, 4) take class indices of shape (5,), not (2,)",
+        ),
+        (
+            lambda x: ops.nll(TARGET, TARGET[0]),
+            DtypeError,
+            "nll: log probabilities must be floats, not int64",
+        ),
+        (lambda x: ops.kl_div(x, x[:, 0]), ShapeError, f"kl_div: {ONE_SHAPE}"),
+        (lambda x: ops.smooth_l1(x, x[:, 0]), ShapeError, f"smooth_l1: {ONE_SHAPE}"),
+        (
+            lambda x: ops.smooth_l1(x, x, beta=0),
+            GraphError,
+            "smooth_l1: beta must be above 0, not 0; at 0 it is mae",
+        ),
+        (
+            lambda x: ops.binary_cross_entropy_with_logits(x, x, pos_weight=(1.0, 2.0, 3.0)),
+            ShapeError,
+            "binary_cross_entropy_with_logits: pos_weight of shape (3,) does not broadcast to "
+            "logits of shape (5, 4)",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_the_others_too(call, error, message):
+    with pytest.raises(error) as caught:
+        call(tensor(LOGITS))
+    assert str(caught.value) == message
+
+
+# -- PyTorch ----------------------------------------------------------------------------------
+
+CLASSES = (2, 5, 3)
+"""(N, C, d): N and d are positions."""
+
+
+def class_targets(rng, shape, classes, ignore_index=None):
+    target = rng.integers(0, classes, shape)
+    if ignore_index is not None:
+        ignored = np.asarray(rng.uniform(size=shape) < 0.3)
+        ignored.reshape(-1)[:1] = False  # of nothing, PyTorch's mean is NaN and ours 0
+        target = np.where(ignored, ignore_index, target)
+    return target
+
+
+def pairs():
+    """Yield (name of ours, name of PyTorch's, prediction, target, options of both)."""
+    rng = np.random.default_rng(8)
+    weight = rng.uniform(0.1, 2.0, 5)
+    for shape in [(4, 5), (2, 5, 3), (2, 5, 3, 2), (1, 5), (5,)]:
+        positions = shape[:1] + shape[2:] if len(shape) > 1 else ()
+        logits = rng.normal(size=shape)
+        for options in [
+            {},
+            {"weight": weight},
+            {"label_smoothing": 0.2},
+            {"ignore_index": 3, "weight": weight, "label_smoothing": 0.1},
+        ]:
+            target = class_targets(rng, positions, 5, options.get("ignore_index"))
+            yield "cross_entropy", "cross_entropy", logits, target, options
+            plain = {k: v for k, v in options.items() if k != "label_smoothing"}
+            yield "nll", "nll_loss", logits, target, plain
+            if "ignore_index" not in options:
+                axis = 1 if len(shape) > 1 else 0
+                shares = np.exp(log_softmax(rng.normal(size=shape), axis))
+                yield "cross_entropy", "cross_entropy", logits, shares, options
+    target = class_targets(rng, (2, 3), 5, -100)
+    yield "cross_entropy", "cross_entropy", rng.normal(size=CLASSES), target, {"ignore_index": -100}
+    for shape in [(3, 4), (2, 3, 4), (1, 1), (6,)]:
+        x, shares = rng.normal(size=shape), rng.uniform(0.01, 1, shape)
+        for options in ({}, {"log_target": True}):
+            yield "kl_div", "kl_div", x, np.log(shares) if options else shares, options
+        name = "binary_cross_entropy_with_logits"
+        for options in ({}, {"pos_weight": rng.uniform(0.5, 3, shape[-1:])}):
+            yield name, name, x, shares, options
+        y = rng.normal(size=shape)
+        for delta in (0.3, 1.0, 2.0):
+            yield "huber", "huber_loss", x, y, {"delta": delta}
+            yield "smooth_l1", "smooth_l1_loss", x, y, {"beta": delta}
+        yield "mse", "mse_loss", x, y, {}
+        yield "mae", "l1_loss", x, y, {}
+
+
+PAIRS = list(pairs())
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize(("dtype", "rtol"), [("float64", 1e-9), ("float32", 1e-4)])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("index", range(len(PAIRS)), ids=lambda i: f"{PAIRS[i][0]}{i}")
+def test_losses_and_gradients_are_those_of_pytorch(index, reduction, dtype, rtol):
+    torch = pytest.importorskip("torch")
+    ours, theirs, x, target, options = PAIRS[index]
+    if reduction == "mean" and ours == "kl_div":
+        reduction = "batchmean"
+    target = target.astype(dtype) if target.dtype.kind == "f" else target
+    as_torch = {
+        k: torch.tensor(v, dtype=getattr(torch, dtype)) if isinstance(v, np.ndarray) else v
+        for k, v in options.items()
+    }
+    leaf = torch.tensor(x, dtype=getattr(torch, dtype), requires_grad=True)
+    wanted = getattr(torch.nn.functional, theirs)(
+        leaf, torch.tensor(target), reduction=reduction, **as_torch
+    )
+    p = tensor(x, dtype)
+    found = getattr(ops, ours)(p, target, reduction=reduction, **options)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found.numpy(), wanted.detach().numpy(), rtol=rtol, atol=rtol)
+    if reduction == "none":
+        scale = np.random.default_rng(9).uniform(0.5, 1.5, found.shape).astype(dtype)
+        found, wanted = (found * scale).sum(), (wanted * torch.tensor(scale)).sum()
+    wanted.backward()
+    slope = grad(found, p).numpy()
+    np.testing.assert_allclose(slope, leaf.grad.numpy(), rtol=rtol, atol=rtol)

@@ -1,0 +1,282 @@
+"""Connectionist temporal classification: the loss of labels whose places in time are unknown.
+
+The sum over all alignments is a recursion along time, and so is its gradient. Two ops hold the
+recursions: one in logarithms, which cannot underflow, and a linear one, whose gradient is itself
+again; so derivatives of any order follow.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from minidl import registry
+from minidl.errors import DtypeError, GraphError, ShapeError
+from minidl.graph.node import Tensor
+from minidl.graph.op import op, sample
+from minidl.graph.spec import INTEGERS, Spec, is_float, promote
+from minidl.ops.loss import check_reduction, reduced
+
+NEVER = -1e30
+"""Logarithm of the probability of what cannot be: finite, so that no ∞ − ∞ comes up."""
+
+_BAND = (3, 2, 5)
+
+
+@op(
+    "band_recurrence",
+    samples=[
+        sample(_BAND, _BAND, _BAND, _BAND),
+        sample((1, 2, 3), (1, 2, 3), (1, 2, 3), (1, 2, 3)),
+    ],
+)
+class band_recurrence:
+    """A linear recursion along the first axis, in which a place follows from its lower neighbours.
+
+    z[t,n,s] = x[t,n,s] + a[t,n,s] · z[t−1,n,s] + b[t,n,s] · z[t−1,n,s−1] + c[t,n,s] · z[t−1,n,s−2]
+
+    What lies outside counts as 0; a, b and c of the first step have no effect.
+
+    Parameters
+    ----------
+    x, a, b, c : Tensor (T, N, S)
+        What enters, and the weights of the three places it comes from.
+    """
+
+    def infer(x, a, b, c, /):
+        if not x.shape == a.shape == b.shape == c.shape or len(x.shape) != 3:
+            raise ShapeError(
+                f"takes four values of one shape (T, N, S), not {x.shape}, {a.shape}, {b.shape} "
+                f"and {c.shape}"
+            )
+        return Spec(x.shape, promote((x.dtype, a.dtype, b.dtype, c.dtype)))
+
+    def forward(xp, x, a, b, c):
+        steps = [x[0, :, :]] if x.shape[0] else []
+        for t in range(1, x.shape[0]):
+            before = steps[-1]
+            stay, one, two = (_moved(xp, before, by, 0.0) for by in (0, 1, 2))
+            steps.append(x[t, :, :] + a[t, :, :] * stay + b[t, :, :] * one + c[t, :, :] * two)
+        return xp.stack(steps) if steps else xp.zeros_like(x)
+
+    def backward(g, z, x, a, b, c):
+        # The same recursion from the end of both axes: flipped, each weight one step later and
+        # at the place that it carried to.
+        flip = registry.get("op", "flip")
+        weights = [flip(_later(w, by), axis=(0, 2)) for by, w in enumerate((a, b, c))]
+        into = flip(band_recurrence(flip(g, axis=(0, 2)), *weights), axis=(0, 2))
+        return into, *(into * _earlier(z, by, 0.0) for by in (0, 1, 2))
+
+    def flops(z, x, a, b, c):
+        return 6 * z.size
+
+
+@op(
+    "log_band_recurrence",
+    samples=[sample(_BAND, (2, 5), (2, 5)), sample((1, 2, 3), (2, 3), (2, 3))],
+)
+class log_band_recurrence:
+    """The recursion of probabilities that stay, move one place or move two, in logarithms.
+
+    z[t,n,s] = x[t,n,s] + log(e^z[t−1,n,s] + e^z[t−1,n,s−1] + e^(skip[n,s] + z[t−1,n,s−2]))
+    z[0,n,s] = x[0,n,s] + start[n,s]
+
+    Parameters
+    ----------
+    x : Tensor (T, N, S)
+        Log probability of each place at each time.
+    start, skip : Tensor (N, S)
+        Log probability to begin at a place, and to reach it over its neighbour. -1e30 stands
+        for the logarithm of 0, and is what lies outside.
+    """
+
+    def infer(x, start, skip, /):
+        if x.ndim != 3 or not x.shape[1:] == start.shape == skip.shape:
+            raise ShapeError(
+                f"takes values of shapes (T, N, S), (N, S) and (N, S), not {x.shape}, "
+                f"{start.shape} and {skip.shape}"
+            )
+        return Spec(x.shape, promote((x.dtype, start.dtype, skip.dtype)))
+
+    def forward(xp, x, start, skip):
+        steps = [x[0, :, :] + start] if x.shape[0] else []
+        for t in range(1, x.shape[0]):
+            stay, one, two = (_moved(xp, steps[-1], by, NEVER) for by in (0, 1, 2))
+            two = two + skip
+            top = xp.maximum(xp.maximum(stay, one), two)
+            total = xp.exp(stay - top) + xp.exp(one - top) + xp.exp(two - top)
+            steps.append(x[t, :, :] + top + xp.log(total))
+        return xp.stack(steps) if steps else xp.zeros_like(x)
+
+    def backward(g, z, x, start, skip):
+        exp = registry.get("op", "exp")
+        # The share of each way in what arrives; at places that nothing reaches no gradient is.
+        arrived = z - x
+        from_stay, from_one = (exp(_earlier(z, by, NEVER) - arrived) for by in (0, 1))
+        from_two = exp(_earlier(z, 2, NEVER) + skip - arrived)
+        flip = registry.get("op", "flip")
+        weights = [
+            flip(_later(w, by), axis=(0, 2)) for by, w in enumerate((from_stay, from_one, from_two))
+        ]
+        into = flip(band_recurrence(flip(g, axis=(0, 2)), *weights), axis=(0, 2))
+        return into, into[0], (into * from_two)[1:].sum(axis=0)
+
+    def flops(z, x, start, skip):
+        return 12 * z.size
+
+
+@op(
+    "ctc",
+    samples=[
+        sample((5, 2, 4), [[1, 2], [3, 3]], [5, 4], [2, 1]),
+        sample((4, 2, 3), [[1, 1], [2, -1]], [4, 3], [2, 1], reduction="sum"),
+        sample((3, 2, 3), [[0, 1], [1, 0]], [3, 3], [2, 0], blank=2, reduction="none"),
+    ],
+)
+class ctc:
+    """Negative log probability of a labelling, summed over all its alignments with time.
+
+    z = mean of  − log Σ_π Π_t e^x[t,π_t],  over all paths π that spell the target
+
+    A path spells what is left when repeats are merged and blanks removed. Graves et al.,
+    "Connectionist temporal classification: labelling unsegmented sequence data with recurrent
+    neural networks", 2006. The gradient is that by the log probabilities as they are: −(expected
+    number of times at each). PyTorch's differs from it by what ``log_softmax`` takes away.
+
+    Parameters
+    ----------
+    x : Tensor (T, N, C)
+        Log probabilities, as of ``log_softmax``.
+    target : Tensor (N, S)
+        Classes, integers and none of them ``blank``; behind the length of each anything.
+    input_lengths, target_lengths : Tensor (N,)
+        Integers: how many steps and how many classes of each sample count, from 1 to T and from
+        0 to S.
+    blank : int
+        The class that stands for nothing.
+    reduction : {"mean", "sum", "none"}
+        "mean" divides each by the length of its target (1 at least), then takes the mean.
+    zero_infinity : bool
+        A target too long for its input has no path. Its loss is then 0, not infinite; its
+        gradient is 0 in both cases.
+    """
+
+    def compose(
+        x,
+        target,
+        input_lengths,
+        target_lengths,
+        /,
+        *,
+        blank=0,
+        reduction="mean",
+        zero_infinity=False,
+    ):
+        check_reduction("ctc", reduction)
+        _check_inputs(x, target, input_lengths, target_lengths, blank)
+        where, maximum = registry.get("op", "where"), registry.get("op", "maximum")
+        if x.dtype == "float16":
+            x = x.astype("float32")  # which has no room for NEVER
+        path, skip = _spelled(x, target, target_lengths, blank)
+        first = where(_counted(path.shape[1]) < 2, _number(0.0, x), NEVER)
+        start = registry.get("op", "broadcast_to")(first, path.shape)
+        reached = log_band_recurrence(maximum(_emitted(x, path), NEVER), start, skip)
+        last = _at_the_end(x.shape[0], path.shape[1], input_lengths, target_lengths)
+        ways = where(last, reached, NEVER)
+        total = registry.get("op", "logsumexp")(ways, axis=(0, 2))
+        possible = total > NEVER / 2
+        total = where(possible, total, 0.0)
+        losses = where(possible, -total, 0.0 if zero_infinity else math.inf)
+        if reduction == "mean":
+            losses = losses / maximum(target_lengths, 1).astype(x.dtype)
+        return reduced(losses, reduction)
+
+
+def _spelled(x: Tensor, target: Tensor, lengths: Tensor, blank: int) -> tuple[Tensor, Tensor]:
+    """Return the targets with blanks around each class, and the log probability to skip one."""
+    ops = registry.get
+    n, s = target.shape
+    inside = _counted(s) < ops("op", "expand_dims")(lengths, axis=1)
+    known = ops("op", "where")(inside, target.astype("int64"), blank)
+    blanks = ops("op", "full")((n, s), blank, dtype="int64")
+    pairs = ops("op", "stack")([blanks, known], axis=2).reshape((n, 2 * s))
+    end = ops("op", "full")((n, 1), blank, dtype="int64")
+    path = ops("op", "concat")([pairs, end], axis=1)
+    differs = path[:, 2:] != path[:, :-2]
+    may = differs & (path[:, 2:] != blank)
+    allowed = ops("op", "where")(may, _number(0.0, x), NEVER)
+    return path, ops("op", "pad")(allowed, ((0, 0), (2, 0)), value=NEVER)[:, : path.shape[1]]
+
+
+def _emitted(x: Tensor, path: Tensor) -> Tensor:
+    """Return the log probability of each place of the path at each time: (T, N, S)."""
+    ops = registry.get
+    t, n, c = x.shape
+    rows = ops("op", "expand_dims")(ops("op", "arange")(n), axis=1) * c + path
+    by_class = ops("op", "permute_dims")(x, (1, 2, 0)).reshape((n * c, t))
+    taken = ops("op", "take")(by_class, rows, axis=0)
+    return ops("op", "permute_dims")(taken, (2, 0, 1))
+
+
+def _at_the_end(t: int, s: int, input_lengths: Tensor, target_lengths: Tensor) -> Tensor:
+    """Return where a path may end: in the last step, at the last class or the blank behind it."""
+    expand = registry.get("op", "expand_dims")
+    time = expand(_counted(t), axis=1) == expand(input_lengths.astype("int64") - 1, axis=0)
+    behind = expand(_counted(s), axis=0) - 2 * expand(target_lengths.astype("int64"), axis=1)
+    place = (behind == 0) | (behind == -1)
+    return expand(time, axis=2) & expand(place, axis=0)
+
+
+def _counted(n: int) -> Tensor:
+    return registry.get("op", "arange")(n)
+
+
+def _number(value: float, like: Tensor) -> Tensor:
+    return registry.get("op", "full")((), value, dtype=like.dtype)
+
+
+def _moved(xp: Any, x: Any, by: int, outside: float) -> Any:
+    """Return an array (N, S) with every element ``by`` places further."""
+    if not by:
+        return x
+    width = min(by, x.shape[1])
+    border = xp.full((x.shape[0], width), outside, dtype=x.dtype)
+    return xp.concat([border, x[:, : x.shape[1] - width]], axis=1)
+
+
+def _earlier(z: Tensor, by: int, outside: float) -> Tensor:
+    """Return z[t−1, n, s−by]."""
+    t, _, s = z.shape
+    before, width = min(1, t), min(by, s)
+    padded = registry.get("op", "pad")(z, ((before, 0), (0, 0), (width, 0)), value=outside)
+    return padded[:t, :, :s]
+
+
+def _later(w: Tensor, by: int) -> Tensor:
+    """Return w[t+1, n, s+by]."""
+    t, _, s = w.shape
+    after, width = min(1, t), min(by, s)
+    padded = registry.get("op", "pad")(w, ((0, after), (0, 0), (0, width)))
+    return padded[after:, :, width:]
+
+
+def _check_inputs(
+    x: Tensor, target: Tensor, input_lengths: Tensor, target_lengths: Tensor, blank: int
+) -> None:
+    if not is_float(x.dtype):
+        raise DtypeError(f"ctc: log probabilities must be floats, not {x.dtype}")
+    if x.ndim != 3 or not x.shape[0] or target.ndim != 2 or target.shape[0] != x.shape[1]:
+        raise ShapeError(
+            f"ctc: takes log probabilities of shape (T, N, C) with targets of shape (N, S), "
+            f"not {x.shape} and {target.shape}"
+        )
+    for lengths, what in ((input_lengths, "input"), (target_lengths, "target")):
+        if lengths.shape != x.shape[1:2]:
+            raise ShapeError(
+                f"ctc: {what} lengths must be of shape ({x.shape[1]},), not {lengths.shape}"
+            )
+    for given in (target, input_lengths, target_lengths):
+        if given.dtype not in INTEGERS:
+            raise DtypeError(f"ctc: targets and lengths are integers, not {given.dtype}")
+    if not 0 <= blank < x.shape[2]:
+        raise GraphError(f"ctc: blank must be one of {x.shape[2]} classes, not {blank}")
