@@ -3,48 +3,102 @@
 from __future__ import annotations
 
 import csv
-import sys
+import io
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from minidl.cli.options import checkpoint_option, json_option, print_json
+from minidl.cli.options import checkpoint_option, json_option
+from minidl.errors import CheckpointError
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from minidl.training import Model
+
 
 @click.command("predict")
 @click.argument("run", type=click.Path())
-@click.option("-i", "--input", "input_path", required=True, type=click.Path(), help="New inputs.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False), help="CSV file; default stdout.")
+@click.option("-i", "--input", "input_path", type=click.Path(), help="New inputs.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="File; default stdout.")
+@click.option("-p", "--prompt", help="For a network of text: what to continue.")
+@click.option("--length", type=click.IntRange(min=1), default=300, show_default=True)
+@click.option(
+    "--temperature",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    help="Below 1 keeps to what is likely; 0 always takes the likeliest.",
+)
+@click.option("--top-k", type=click.IntRange(min=1), help="Draw from so many likeliest tokens.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @checkpoint_option
 @json_option
-def command(run: str, input_path: str, output: str | None, checkpoint: str, as_json: bool) -> None:
-    """Predict with the run directory RUN for every sample in a file.
+def command(
+    run: str,
+    input_path: str | None,
+    output: str | None,
+    prompt: str | None,
+    length: int,
+    temperature: float,
+    top_k: int | None,
+    seed: int,
+    checkpoint: str,
+    as_json: bool,
+) -> None:
+    """Predict with the run directory RUN for every sample in a file, or continue a text.
 
     The file is what the run's dataset reads: a CSV file, .npy or .npz arrays, IDX or image files.
     Prints CSV: for classes the most probable one and the probability of each, for other tasks the
-    values.
+    values. A network that was trained on text continues --prompt by --length tokens.
     """
-    from minidl.training.pipeline import load_prepared
+    if (input_path is None) == (prompt is None):
+        raise click.UsageError("give either --input FILE or, for text, --prompt TEXT")
+    from minidl.training.pipeline import load_model
     from minidl.training.run import RunDirectory
 
-    prepared = load_prepared(RunDirectory.open(run), checkpoint)
-    inputs = prepared.config.data.dataset.read_inputs(input_path)
-    predictions = prepared.model.predict(inputs)
-    if prepared.config.loss.task == "classification":
-        header, rows = _class_table(predictions, prepared.splits.classes)
-    else:
-        header, rows = _value_table(predictions)
-    if as_json:
-        print_json([dict(zip(header, row, strict=True)) for row in rows])
-    elif output is not None:
-        with click.open_file(output, "w") as file:
-            _write(file, header, rows)
+    model = load_model(RunDirectory.open(run), checkpoint)
+    if prompt is not None:
+        text = _continued(model, prompt, length, temperature, top_k, seed)
+        _put(_json({"prompt": prompt, "text": text}) if as_json else text, output)
+        return
+    header, rows = _table(model, str(input_path))
+    named = [dict(zip(header, row, strict=True)) for row in rows]
+    _put(_json(named) if as_json else _csv(header, rows), output)
+    if output is not None:
         click.echo(f"{len(rows)} predictions in {output}", err=True)
-    else:
-        _write(sys.stdout, header, rows)
+
+
+def _continued(
+    model: Model, prompt: str, length: int, temperature: float, top_k: int | None, seed: int
+) -> str:
+    from minidl.data.generation import continue_text
+    from minidl.data.text import Text
+    from minidl.errors import DataError
+
+    if not isinstance(model.dataset, Text):
+        raise DataError("--prompt continues a text, but this network was not trained on one")
+    tokens = continue_text(
+        lambda window: model.backend.to_numpy(model.forward(window)),
+        model.dataset,
+        prompt,
+        length,
+        temperature=temperature,
+        top_k=top_k,
+        seed=seed,
+    )
+    return prompt + model.dataset.decode(list(tokens))
+
+
+def _table(model: Model, path: str) -> tuple[list[str], list[list[Any]]]:
+    assert model.dataset is not None
+    assert model.loss is not None
+    predictions = model.predict(model.dataset.read_inputs(path))
+    if model.loss.task == "classification":
+        return _class_table(predictions, model.classes)
+    return _value_table(predictions)
 
 
 def _class_table(
@@ -70,7 +124,24 @@ def _value_table(values: np.ndarray) -> tuple[list[str], list[list[Any]]]:
     return names, [[float(value) for value in row] for row in table]
 
 
-def _write(file: Any, header: list[str], rows: list[list[Any]]) -> None:
-    writer = csv.writer(file, lineterminator="\n")
+def _csv(header: list[str], rows: list[list[Any]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
+    return buffer.getvalue().removesuffix("\n")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _put(text: str, output: str | None) -> None:
+    """Write a text to a file or to stdout."""
+    if output is None:
+        click.echo(text)
+        return
+    try:
+        Path(output).write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise CheckpointError(f"cannot write {output}: {error.strerror}") from None

@@ -55,9 +55,9 @@ def prepare(config: str | Path | Config, dataset_state: dict[str, Any] | None = 
         dataset.restore(dataset_state)
     splits = dataset.splits(config.data.validation, config.seed)
     with use_backend(backend):
-        model = _make_model(config, splits, backend)
+        size = min(config.data.batch_size, len(splits.train))
+        model = _make_model(config, batch_spec(splits.input_spec, size), splits.classes, backend)
         steps = Steps(model, config.loss, metrics_of(config))
-        size = model.input_spec.shape[0]
         steps.trace_evaluate(model.input_spec, batch_spec(splits.target_spec, size))
     _check_classes(model, splits, config)
     for change in config.data.transforms:
@@ -65,16 +65,15 @@ def prepare(config: str | Path | Config, dataset_state: dict[str, Any] | None = 
     return Prepared(config, model, splits, backend, reason)
 
 
-def _make_model(config: Config, splits: Splits, backend: Backend) -> Model:
+def _make_model(config: Config, batch: Spec, classes: tuple[str, ...], backend: Backend) -> Model:
     """Make the model; an error about a layer then begins with its place in the file."""
-    size = min(config.data.batch_size, len(splits.train))
     try:
         return Model(
             config.model.root(),
-            batch_spec(splits.input_spec, size),
+            batch,
             dataset=config.data.dataset,
             loss=config.loss,
-            classes=splits.classes,
+            classes=classes,
             seed=config.seed,
             on=backend,
         )
@@ -158,6 +157,7 @@ def make_trainer(
             backend=prepared.backend.name,
             device_reason=prepared.device_reason,
             parameters=prepared.model.parameter_count,
+            input={"shape": list(splits.input_spec.shape), "dtype": splits.input_spec.dtype},
             classes=list(splits.classes),
             **versions(),
         )
@@ -199,7 +199,21 @@ def load(run: str | Path, checkpoint: str = "last") -> Model:
     checkpoint : str
         ``"last"``, ``"best"`` or the number of a step.
     """
-    return load_prepared(RunDirectory.open(run), checkpoint).model
+    return load_model(RunDirectory.open(run), checkpoint)
+
+
+def load_model(run: RunDirectory, checkpoint: str = "last") -> Model:
+    """Return the model of a run; its data need not be there any more."""
+    config, found, info = run.load_config(), run.load(checkpoint), run.info()
+    backend, _ = resolve_device(config.device, config.backend)
+    state = run.dataset_state()
+    if state is not None:
+        config.data.dataset.restore(state)
+    sample = Spec(tuple(info["input"]["shape"]), info["input"]["dtype"])
+    with use_backend(backend):
+        model = _make_model(config, batch_spec(sample, 1), tuple(info["classes"]), backend)
+    model.set_weights(found.model, f"the checkpoint {found.path}")
+    return model
 
 
 def load_prepared(run: RunDirectory, checkpoint: str = "last") -> Prepared:
