@@ -200,7 +200,8 @@ def _accept_lists(hint: Any) -> Any:
     """Let a tuple field take a list, which is all that TOML has."""
     import pydantic
 
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    union = typing.get_origin(hint) in (types.UnionType, typing.Union)
+    options = typing.get_args(hint) if union else (hint,)
     if any(typing.get_origin(option) is tuple or option is tuple for option in options):
         convert = pydantic.BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)
         return typing.Annotated[hint, convert]

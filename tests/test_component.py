@@ -49,6 +49,7 @@ def parts():
         phases: list[Inner] = field(default_factory=list)
         table: dict[str, int] = field(default_factory=dict)
         nesterov: bool = False
+        window: Annotated[int, Ge(1)] | tuple[int, int] = 1
         family: ClassVar[str] = "walks"
         _cache: dict[str, Any] = field(default_factory=dict, init=False)
 
@@ -75,7 +76,7 @@ def ramp(**fields):
 def test_annotated_attributes_are_the_fields_and_nothing_else_is():
     names = [f.name for f in config_fields(registry.get("optimizer", "test_walk"))]
     assert names == [
-        *("name", "lr", "betas", "clip", "warmup", "phases", "table", "nesterov"),
+        *("name", "lr", "betas", "clip", "warmup", "phases", "table", "nesterov", "window"),
     ]
 
 
@@ -162,9 +163,10 @@ def test_all_wrong_fields_are_named_at_once():
 
 
 def test_integers_serve_as_floats_and_lists_as_tuples():
-    part = walk(lr=1, betas=[0.5, 0.6])
+    part = walk(lr=1, betas=[0.5, 0.6], window=[2, 3])
     assert isinstance(part.lr, float)
     assert part.betas == (0.5, 0.6)
+    assert part.window == (2, 3)
 
 
 def test_an_unknown_field_suggests_the_nearest():
@@ -258,6 +260,7 @@ def test_a_config_makes_the_part_again():
         "phases": [{"type": "test_ramp", "steps": 1, "shape": "linear"}],
         "table": {"a": 1},
         "nesterov": False,
+        "window": 1,
     }
     again = make("optimizer", table)
     assert to_config(again) == table

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import field
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Gt
 
 from minidl.data.arrays import NPY_MAGIC, ZIP_MAGIC, file_head, read_any
 from minidl.data.base import Dataset
-from minidl.data.files import reading
 from minidl.data.idx import is_idx, read_idx
+from minidl.data.parts import Part, Splits
+from minidl.data.pictures import read_picture
 from minidl.errors import ConfigError, DataError
 from minidl.graph import Tensor, tensor
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_IMAGES_AT_ONCE = 256
 
 
 class ImageDataset(Dataset):
@@ -29,6 +33,9 @@ class ImageDataset(Dataset):
         Give the network vectors of shape (samples, channels * height * width).
     mean, std : tuple of float
         One for all channels, or one a channel, on the scale of [0, 1].
+    normalize : bool
+        Learn ``mean`` and ``std`` of each channel from the training part, and keep them with the
+        run.
     shape : tuple of int
         Channels, height and width.
     levels : int
@@ -41,13 +48,58 @@ class ImageDataset(Dataset):
     flat: bool = False
     mean: tuple[float, ...] = ()
     std: tuple[Annotated[float, Gt(0)], ...] = ()
+    normalize: bool = False
+
+    _learnt: dict[str, list[float]] = field(default_factory=dict, init=False)
+
+    def check_fields(self) -> None:
+        if self.normalize and (self.mean or self.std):
+            raise ValueError("normalize learns mean and std; leave them out")
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of the images."""
+        return self.shape
+
+    def splits(self, validation: float = 0.0, seed: int = 0) -> Splits:
+        """Load and divide the images; with ``normalize``, learn from those that train.
+
+        Raises
+        ------
+        DataError
+            As :meth:`load` does, or if what is to be held out leaves nothing.
+        """
+        splits = super().splits(validation, seed)
+        if self.normalize and not self._learnt:
+            self._learnt = channel_statistics(splits.train, self.levels)
+        return splits
+
+    def state(self) -> dict[str, Any]:
+        """Return the mean and deviation of each channel, if they were learnt."""
+        return dict(self._learnt)
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take mean and deviation in instead of learning them again."""
+        channels = self.image_shape[0]
+        values = [state.get("mean"), state.get("std")]
+        if state.keys() != {"mean", "std"} or not all(
+            isinstance(v, list) and len(v) == channels for v in values
+        ):
+            raise DataError(
+                f"the stored state of the dataset is not a mean and std for {channels} channels"
+            )
+        self._learnt = dict(state)
 
     def prepare(self, inputs: Tensor) -> Tensor:
         """Return the images as float32 in [0, 1], normalised and flattened as the fields say."""
+        if self.normalize and not self._learnt:
+            raise DataError(
+                f"{self.label}: nothing is learnt to normalize by; load the splits first"
+            )
         values = inputs.astype("float32") / float(self.levels)
-        if self.mean:
+        if self.mean or self._learnt:
             values = values - self._per_channel("mean")
-        if self.std:
+        if self.std or self._learnt:
             values = values / self._per_channel("std")
         return values.reshape((values.shape[0], -1)) if self.flat else values
 
@@ -70,22 +122,22 @@ class ImageDataset(Dataset):
         return self._fit(images, path)
 
     def _per_channel(self, name: str) -> Tensor:
-        values = getattr(self, name)
-        if len(values) not in (1, self.shape[0]):
+        values, channels = self._learnt.get(name) or getattr(self, name), self.image_shape[0]
+        if len(values) not in (1, channels):
             raise ConfigError(
                 f"dataset '{self.type_name}': {name} has {len(values)} values; "
-                f"give one, or one for each of {self.shape[0]} channels"
+                f"give one, or one for each of {channels} channels"
             )
         return tensor(np.reshape(np.array(values, np.float32), (1, -1, 1, 1)))
 
     def _fit(self, images: np.ndarray, path: str) -> np.ndarray:
         """Return ``images`` as (samples, channels, height, width) of uint8."""
-        size = int(np.prod(self.shape))
-        fitting = {self.shape, (size,), self.shape[1:] if self.shape[0] == 1 else self.shape}
+        shape = self.image_shape
+        fitting = {shape, (int(np.prod(shape)),), shape[1:] if shape[0] == 1 else shape}
         if images.shape not in fitting and images.shape[1:] not in fitting:
             raise DataError(
                 f"{path}: holds images of shape {images.shape}; dataset '{self.type_name}' takes "
-                f"{self.shape} each, in any number"
+                f"{shape} each, in any number"
             )
         if images.dtype.kind not in "biu":
             raise DataError(
@@ -96,30 +148,34 @@ class ImageDataset(Dataset):
                 f"{path}: pixels run from {images.min()} to {images.max()}; "
                 f"expected 0 to {self.levels}"
             )
-        return np.ascontiguousarray(images, np.uint8).reshape(-1, *self.shape)
+        return np.ascontiguousarray(images, np.uint8).reshape(-1, *shape)
 
     def _read_picture(self, path: Path) -> np.ndarray:
-        try:
-            from PIL import Image, UnidentifiedImageError
-        except ImportError:
+        """Return the picture in a file as a batch of one; override to take any size."""
+        channels, height, width = self.image_shape
+        pixels = read_picture(path, channels, "or give a .npy, .npz or IDX file")
+        if pixels.shape[1:] != (height, width):
             raise DataError(
-                f"{path}: reading pictures needs Pillow; install it with "
-                "pip install 'minidl[data]', or give a .npy, .npz or IDX file"
-            ) from None
-        channels, height, width = self.shape
-        with reading(path) as file:
-            try:
-                with Image.open(file) as picture:
-                    pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
-            except (UnidentifiedImageError, Image.DecompressionBombError):
-                raise DataError(
-                    f"{path}: not a .npy, .npz, IDX, PNG or JPEG file that can be read"
-                ) from None
-        if pixels.shape[:2] != (height, width):
-            raise DataError(
-                f"{path}: is {pixels.shape[1]} x {pixels.shape[0]} pixels; dataset "
+                f"{path}: is {pixels.shape[2]} x {pixels.shape[1]} pixels; dataset "
                 f"'{self.type_name}' takes {width} x {height}; resize it first"
             )
-        planes = pixels.reshape(height, width, channels).transpose(2, 0, 1)
-        scaled = np.round(planes * (self.levels / 255)).astype(np.uint8)
+        scaled = np.round(pixels * (self.levels / 255)).astype(np.uint8)
         return np.ascontiguousarray(scaled[np.newaxis])
+
+
+def channel_statistics(part: Part, levels: int) -> dict[str, list[float]]:
+    """Return mean and deviation of each channel of images, as if they were divided by ``levels``.
+
+    They are exact, made of how often each of the 256 values occurs. Of a channel that is constant
+    the deviation is given as 1.
+    """
+    counts = np.zeros((part.inputs.shape[1], 256), np.int64)
+    for start in range(0, len(part), _IMAGES_AT_ONCE):
+        images, _ = part.span(start, start + _IMAGES_AT_ONCE)
+        for channel, count in enumerate(counts):
+            count += np.bincount(images[:, channel].reshape(-1), minlength=256)
+    values, shares = np.arange(256) / levels, counts / counts.sum(axis=1, keepdims=True)
+    mean = shares @ values
+    deviation = np.sqrt((shares * (values - mean[:, np.newaxis]) ** 2).sum(axis=1))
+    deviation[deviation < 1e-9] = 1.0
+    return {"mean": mean.tolist(), "std": deviation.tolist()}

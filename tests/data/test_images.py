@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minidl.component import make
+from minidl.data.digits import Digits
 from minidl.errors import ConfigError, DataError
 from minidl.graph import tensor
 
@@ -147,3 +148,62 @@ def test_a_missing_file_is_refused(mnist, tmp_path):
 def test_arrays_that_are_no_such_images_are_refused(mnist, tmp_path, array, message):
     np.save(tmp_path / "a.npy", array)
     assert refusal(mnist, tmp_path / "a.npy") == message
+
+
+def test_normalizing_learns_from_what_trains_alone():
+    made = make("dataset", {"type": "digits", "normalize": True, "flat": False})
+    train = made.splits(0.2, seed=1).train
+    pixels = train.span(0, len(train))[0] / 16.0
+    state = made.state()
+    assert state == {"mean": pytest.approx([pixels.mean()]), "std": pytest.approx([pixels.std()])}
+    prepared = made.prepare(tensor(train.span(0, len(train))[0])).numpy()
+    assert prepared.mean() == pytest.approx(0, abs=1e-5)
+    assert prepared.std() == pytest.approx(1, abs=1e-5)
+
+
+def test_channels_are_normalized_each_by_its_own(tmp_path):
+    records = np.random.default_rng(0).integers(0, 256, (40, 3073), np.uint8)
+    records[:, 0] %= 10
+    records[:, 1025:2049] //= 4
+    records[:, 2049:] = 51
+    for name in ("data_batch_1.bin", "test_batch.bin"):
+        (tmp_path / name).write_bytes(records.tobytes())
+    made = make("dataset", {"type": "cifar10", "root": str(tmp_path), "normalize": True})
+    made.splits()
+    planes = records[:, 1:].reshape(40, 3, 1024) / 255
+    assert made.state()["mean"] == pytest.approx(planes.mean(axis=(0, 2)))
+    assert made.state()["std"] == pytest.approx([*planes.std(axis=(0, 2))[:2], 1.0])
+
+
+def test_what_was_learnt_is_kept_with_a_run():
+    made = make("dataset", {"type": "digits", "normalize": True})
+    made.restore({"mean": [0.25], "std": [0.5]})
+    made.splits(0.1)
+    assert made.state() == {"mean": [0.25], "std": [0.5]}
+    prepared = made.prepare(tensor(np.full((1, 1, 8, 8), 16, np.uint8)))
+    assert set(prepared.numpy().flat) == {1.5}
+    assert make("dataset", "digits").state() == {}
+
+
+@pytest.mark.parametrize("state", [{"mean": [0.5]}, {"mean": [1.0, 2.0], "std": [1.0, 2.0]}])
+def test_what_is_no_mean_and_std_is_refused(state):
+    with pytest.raises(DataError) as caught:
+        make("dataset", {"type": "digits", "normalize": True}).restore(state)
+    assert str(caught.value) == (
+        "the stored state of the dataset is not a mean and std for 1 channels"
+    )
+
+
+def test_normalizing_needs_to_have_learnt():
+    made = make("dataset", {"type": "digits", "normalize": True})
+    with pytest.raises(DataError) as caught:
+        made.prepare(tensor(np.zeros((1, 1, 8, 8), np.uint8)))
+    assert str(caught.value) == (
+        "dataset 'digits': nothing is learnt to normalize by; load the splits first"
+    )
+
+
+def test_normalizing_and_a_given_mean_exclude_each_other():
+    with pytest.raises(ConfigError) as caught:
+        Digits(normalize=True, mean=(0.5,))
+    assert str(caught.value) == ("dataset 'digits': normalize learns mean and std; leave them out")
