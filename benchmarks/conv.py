@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minidl.graph import Program, grad, placeholder
-from minidl.ops import conv2d, conv_transpose2d
+from minidl.ops import conv2d, conv_transpose2d, max_pool2d
 
 try:
     import torch
@@ -50,7 +50,6 @@ def main(chosen: list[str]) -> None:
         if not chosen or name in chosen:
             arrays = [rng.normal(size=shape).astype("float32") for shape in (image, weight)]
             report(name, ours_times(ours, arrays, options), their_times(theirs, arrays, options))
-    return
     for name, (image, size, options) in POOLS.items():
         if not chosen or name in chosen:
             arrays = [rng.normal(size=image).astype("float32")]
