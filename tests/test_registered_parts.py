@@ -46,7 +46,7 @@ EXAMPLES = {
         {"type": "add", "inputs": ["a", "b"]},
         {"type": "concat", "axis": -1, "inputs": ["a", "b"]},
         {"type": "multi_head_attention", "num_heads": 2, "causal": True, "dropout": 0.1},
-        {"type": "transformer_block", "num_heads": 2, "mlp_ratio": 2.0, "activation": "relu"},
+        {"type": "transformer_block", "num_heads": 2, "activation": {"type": "relu"}},
         {"type": "positional_embedding", "max_length": 8},
         {"type": "sinusoidal_embedding", "base": 100.0},
         {"type": "padding_mask", "value": 1.0},
