@@ -153,6 +153,9 @@ class Op:
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         if self.variadic and len(args) == 1 and isinstance(args[0], list | tuple):
             args = tuple(args[0])
+        if self.variadic and args and isinstance(args[0], str):
+            # text is no tensor: it is the first attribute, as in einsum("ij,jk->ik", a, b)
+            args, kwargs = args[1:], {self.attribute_names[0]: args[0], **kwargs}
         if not kwargs and len(args) == len(self.signature.parameters) == len(self.tensors):
             return args, kwargs
         try:

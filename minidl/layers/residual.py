@@ -51,8 +51,8 @@ class Residual(Sequential):
         if body.shape != way.shape:
             if self.shortcut is not None:
                 raise ShapeError(
-                    f"its layers give shape {body.shape} and its shortcut {way.shape}, which cannot "
-                    f"be added"
+                    f"its layers give shape {body.shape} and its shortcut {way.shape}, which "
+                    f"cannot be added"
                 )
             raise ShapeError(
                 f"its layers turn shape {x.shape} into {body.shape}, which cannot be added to it; "
