@@ -133,7 +133,7 @@ def _tidy(schema: Any, prefix: str) -> Any:
     }
     if len(tidy.get("anyOf", ())) == 1:
         tidy |= tidy.pop("anyOf")[0]
-    if "$ref" in tidy:
+    if "$ref" in schema:
         tidy["$ref"] = tidy["$ref"].replace("#/$defs/", f"#/$defs/{prefix}.")
     return tidy
 

@@ -40,6 +40,9 @@ class BatchConfig:
         rare classes several times.
     transforms : list of Transform
         Random changes that each training batch goes through, in order.
+    reconstruct : bool
+        Whether the network is to give back its inputs, as an autoencoder does; the dataset's own
+        targets are then left aside.
     prefetch : int
         How many training batches a thread prepares ahead; 0 for no thread. The batches are the
         same.
@@ -52,6 +55,7 @@ class BatchConfig:
     shuffle: bool = True
     sampler: Literal["uniform", "balanced"] = "uniform"
     transforms: list[Transform] = dataclasses.field(default_factory=list)
+    reconstruct: bool = False
     prefetch: Annotated[int, Ge(0)] = 0
     evaluation_batch_size: Count | None = None
 

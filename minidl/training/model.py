@@ -71,7 +71,7 @@ class Model:
         self.loss = loss
         self.classes = classes
         self.backend = on or current_backend()
-        self.layer_spec = self._prepare(placeholder("input", *input_spec)).spec
+        self.layer_spec = self.prepare(placeholder("input", *input_spec)).spec
         self.output_spec = root.setup(self.layer_spec, place=place)
         self.parameters = tuple(root.all_parameters())
         self.state = State(self._first_values(seed))
@@ -167,9 +167,10 @@ class Model:
 
     def apply(self, inputs: Tensor, context: Context) -> Tensor:
         """Build the graph of the network for a batch as the dataset stores it."""
-        return self.root(self._prepare(inputs), context=context)
+        return self.root(self.prepare(inputs), context=context)
 
-    def _prepare(self, inputs: Tensor) -> Tensor:
+    def prepare(self, inputs: Tensor) -> Tensor:
+        """Build the graph of what the first layer takes from a batch as it is stored."""
         return inputs if self.dataset is None else self.dataset.prepare(inputs)
 
     def _forward_program(self, shape: tuple[int, ...], readable: bool) -> Program:

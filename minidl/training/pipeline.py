@@ -57,7 +57,7 @@ def prepare(config: str | Path | Config, dataset_state: dict[str, Any] | None = 
     with use_backend(backend):
         size = min(config.data.batch_size, len(splits.train))
         model = _make_model(config, batch_spec(splits.input_spec, size), splits.classes, backend)
-        steps = Steps(model, config.loss, metrics_of(config))
+        steps = Steps(model, config.loss, metrics_of(config), reconstruct=config.data.reconstruct)
         steps.trace_evaluate(model.input_spec, batch_spec(splits.target_spec, size))
     _check_classes(model, splits, config)
     for change in config.data.transforms:
@@ -235,7 +235,8 @@ def measure_part(prepared: Prepared, split: str) -> dict[str, float]:
     """Measure a prepared model on ``train``, ``validation`` or ``test``."""
     config = prepared.config
     with use_backend(prepared.backend):
-        steps = Steps(prepared.model, config.loss, metrics_of(config))
+        metrics, reconstruct = metrics_of(config), config.data.reconstruct
+        steps = Steps(prepared.model, config.loss, metrics, reconstruct=reconstruct)
         return measure(steps, prepared.part(split), evaluation_batch_size(config))
 
 

@@ -28,6 +28,8 @@ class Steps:
         Needed for training.
     seed : int
         Random draws are a function of it, the layer and the batch.
+    reconstruct : bool
+        Whether the prepared inputs are what is to be predicted, in place of the targets.
     """
 
     def __init__(
@@ -37,12 +39,14 @@ class Steps:
         metrics: Sequence[Metric] = (),
         update: Update | None = None,
         seed: int = 0,
+        reconstruct: bool = False,
     ) -> None:
         self.model = model
         self.loss = loss
         self.metrics = metrics
         self.update = update
         self.seed = seed
+        self.reconstruct = reconstruct
         self._programs: dict[Any, Program] = {}
         self._statistics_count: list[int] = []
 
@@ -168,9 +172,11 @@ class Forward:
         self.draw = placeholder("draw", (), "int64")
         self.values = steps.model.placeholders()
         self.context = Context(self.values, training=training, seed=steps.seed, step=self.draw)
-        prediction = steps.model.apply(self.inputs[0], self.context)
-        self.loss = steps.loss(prediction, self.inputs[1])
-        self.outputs = (self.loss, *steps.statistics(prediction, self.inputs[1]))
+        prepared = steps.model.prepare(self.inputs[0])
+        prediction = steps.model.root(prepared, context=self.context)
+        target = prepared if steps.reconstruct else self.inputs[1]
+        self.loss = steps.loss(prediction, target)
+        self.outputs = (self.loss, *steps.statistics(prediction, target))
 
     def gradients(self) -> dict[str, Tensor]:
         """Return ∂LOSS/∂(parameter) for each one that is trained, by path."""

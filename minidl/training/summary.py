@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from minidl.training.model import Model
 
 @dataclass(frozen=True)
 class Row:
-    """One layer that holds no others.
+    """One layer: by itself, without the layers it holds.
 
     Attributes
     ----------
@@ -25,7 +26,7 @@ class Row:
     flops : int
         Floating-point operations of a forward pass, for one sample.
     bytes : int
-        Memory of its output, for one sample.
+        Memory of its output, for one sample; 0 where that is the output of a layer it holds.
     """
 
     name: str
@@ -76,11 +77,11 @@ def summarize(model: Model) -> Summary:
     context = Context(model.placeholders())
     inputs = placeholder("input", *model.input_spec)
     model.apply(inputs, context)
-    counted: set[int] = set()
+    flops = _own_flops(context.outputs)
     rows = [
-        _row(layer, context.outputs[layer.path], counted, batch)
+        _row(layer, flops[layer.path], batch)
         for layer in model.root.all_layers()
-        if not layer.children and layer.path in context.outputs
+        if layer.path in flops and (not layer.children or layer.parameters or flops[layer.path])
     ]
     trainable = [p.spec for p in model.parameters if p.trainable]
     return Summary(
@@ -94,18 +95,26 @@ def summarize(model: Model) -> Summary:
     )
 
 
-def _row(layer: Layer, output: Tensor, counted: set[int], batch: int) -> Row:
-    """Count what ``output`` needs beyond what earlier layers needed."""
-    nodes = [node for node in toposort([output]) if id(node) not in counted]
-    counted.update(id(node) for node in nodes)
+def _own_flops(outputs: Mapping[str, Tensor]) -> dict[str, int]:
+    """Return, by path, the operations of each layer beyond those of layers that ended before."""
+    counted: set[int] = set()
+    found = {}
+    for path, output in outputs.items():
+        nodes = [node for node in toposort([output]) if id(node) not in counted]
+        counted.update(id(node) for node in nodes)
+        found[path] = sum(node.op.count_flops(node) for node in nodes)
+    return found
+
+
+def _row(layer: Layer, flops: int, batch: int) -> Row:
     return Row(
-        layer.path,
+        layer.path or layer.type_name,
         layer.type_name,
         ", ".join(str(spec) for spec in layer.input_specs),
         str(layer.output_spec),
         sum(p.spec.size for p in layer.parameters if p.trainable and not p.tied),
-        sum(node.op.count_flops(node) for node in nodes) // batch,
-        output.spec.nbytes // batch,
+        flops // batch,
+        0 if layer.children else layer.output_spec.nbytes // batch,
     )
 
 

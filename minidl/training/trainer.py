@@ -82,7 +82,9 @@ class Trainer:
             accumulate=config.training.accumulate,
             ema=config.training.ema,
         )
-        self.steps = Steps(model, config.loss, self.metrics, self.update, config.seed)
+        self.steps = Steps(
+            model, config.loss, self.metrics, self.update, config.seed, config.data.reconstruct
+        )
         self._add_state()
         self.schedule = None if config.schedule is None else fresh(config.schedule)
         self.step = 0

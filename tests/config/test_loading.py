@@ -242,12 +242,19 @@ def test_every_layer_comes_back(parse, good, name, sample):
     assert to_config(again.model.layers[0]) == to_config(layer)
 
 
+REQUIRED = {
+    ("schedule", "step"): {"every": 2},
+    ("schedule", "multistep"): {"milestones": [3]},
+    ("schedule", "exponential"): {"gamma": 0.9},
+    ("schedule", "cosine_restarts"): {"period": 3},
+}
+
+
 @pytest.mark.parametrize("kind", ["optimizer", "schedule", "loss"])
 def test_every_part_comes_back(parse, good, kind):
     for name in registry.names(kind):
         table = parse(good).to_dict()
-        optional = {"step": {"every": 2}}.get(name, {}) if kind == "schedule" else {}
-        table[kind] = {"type": name, **optional}
+        table[kind] = {"type": name, **REQUIRED.get((kind, name), {})}
         config = config_from_dict(table)
         assert parse(config.to_toml()) == config
 

@@ -131,3 +131,18 @@ def test_the_learning_rate_follows_the_schedule(small):
     assert rates[0] == 0.01
     assert rates == pytest.approx(expected, rel=0.2, abs=1e-3)
     assert rates == sorted(rates, reverse=True)
+
+
+def test_an_autoencoder_learns_to_give_its_inputs_back(small):
+    config = small(
+        "data.reconstruct=true",
+        'loss={ type = "mse" }',
+        "model.layers[4].units=64",
+        "training.epochs=5",
+    )
+    model = fit(config)
+    inputs = prepare(config).splits.test.inputs
+    scaled = inputs.reshape(-1, 64).astype("float32") / 16
+    error = float(np.mean((model.predict(inputs) - scaled) ** 2))
+    assert model.results["test"]["loss"] == pytest.approx(error, rel=1e-3)
+    assert error < 0.6 * float(scaled.var())
