@@ -113,16 +113,16 @@ class Csv(Dataset):
         table = self._read(self.path, kinds)
         held = self.test_fraction if not self.test_path else 0.0
         labels = table.labels(self._targets[0]).codes if task == "classification" else None
-        rest, test = _divide(np.arange(len(table)), held, self.split_seed, labels, TEST)
-        train, valid = _divide(rest, validation, seed, labels, VALIDATION)
+        rest, test = divide(np.arange(len(table)), held, self.split_seed, labels, TEST)
+        train, valid = divide(rest, validation, seed, labels, VALIDATION)
         if not self._restored:
             self._encoder = self._fit(table, train, task, kinds)
         assert self._encoder is not None
         whole = self._encode(table)
         made = Splits(
-            _subset(whole, train),
-            None if valid is None else _subset(whole, valid),
-            None if test is None else _subset(whole, test),
+            subset(whole, train),
+            None if valid is None else subset(whole, valid),
+            None if test is None else subset(whole, test),
             self._encoder.classes,
         )
         if self.test_path:
@@ -164,8 +164,18 @@ class Csv(Dataset):
         optional = tuple(self._targets)
         return Format(self.delimiter, self.columns, frozenset(self.missing_values), optional)
 
+    @property
+    def _aside(self) -> dict[str, str]:
+        """Columns that are neither inputs nor targets but read, and what they are read as."""
+        return {}
+
+    def _is_input(self, name: str) -> bool:
+        return name not in (*self._targets, *self.ignore, *self._aside)
+
     def _read(self, path: str, kinds: Mapping[str, str]) -> Table:
-        complete = dict.fromkeys(self._targets, "fill it in, or remove the row")
+        needed = [*self._targets, *self._aside]
+        kinds = {**kinds, **self._aside}
+        complete = dict.fromkeys(needed, "fill it in, or remove the row")
         if self.missing == "error":
             complete = dict.fromkeys(kinds, 'fill it in, or set missing = "mean"') | complete
         return read_table(Path(path), self._format, kinds, complete)
@@ -184,8 +194,7 @@ class Csv(Dataset):
         given = dict.fromkeys(self.numeric, "numeric") | dict.fromkeys(
             self.categorical, "categorical"
         )
-        skipped = {*self._targets, *self.ignore}
-        inputs = [name for name in names if name not in skipped]
+        inputs = [name for name in names if self._is_input(name)]
         if not inputs:
             raise DataError(f"{path}: no column is left for the inputs")
         asked = [name for name in inputs if name not in given]
@@ -196,12 +205,7 @@ class Csv(Dataset):
         return task, kinds | dict.fromkeys(self._targets, kind)
 
     def _check_names(self, names: Sequence[str]) -> None:
-        roles = {
-            "target": self._targets,
-            "numeric": self.numeric,
-            "categorical": self.categorical,
-            "ignore": self.ignore,
-        }
+        roles = self._roles()
         if not self._targets:
             raise ConfigError(f"{self.label}: target names no column")
         taken: dict[str, str] = {}
@@ -214,6 +218,14 @@ class Csv(Dataset):
                         f"{self.label}: column '{name}' stands in {taken[name]} and in {role}"
                     )
                 taken[name] = role
+
+    def _roles(self) -> dict[str, Sequence[str]]:
+        return {
+            "target": self._targets,
+            "numeric": self.numeric,
+            "categorical": self.categorical,
+            "ignore": self.ignore,
+        }
 
     def _find_task(self, facts: Sequence[Facts]) -> Literal["classification", "regression"]:
         if self.task == "classification" and len(facts) > 1:
@@ -238,7 +250,7 @@ class Csv(Dataset):
             if kind == "numeric"
             else fit_category(table, name, rows, self.max_categories)
             for name, kind in kinds.items()
-            if name not in self._targets
+            if self._is_input(name)
         )
         targets = tuple(self._targets)
         classes = sorted_names(table.labels(targets[0]).names) if task == "classification" else ()
@@ -249,7 +261,7 @@ def _kind(facts: Facts) -> str:
     return "numeric" if facts.numeric else "categorical"
 
 
-def _divide(
+def divide(
     rows: np.ndarray, fraction: float, seed: int, labels: np.ndarray | None, purpose: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Divide ``rows`` into the rest and ``fraction`` of them; None for a fraction of 0."""
@@ -260,5 +272,6 @@ def _divide(
     return rows[rest], rows[held]
 
 
-def _subset(whole: Part, rows: np.ndarray) -> Part:
+def subset(whole: Part, rows: np.ndarray) -> Part:
+    """Return the samples at ``rows``, none of them copied."""
     return whole if len(rows) == len(whole) else Part(whole.inputs, whole.targets, rows)

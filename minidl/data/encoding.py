@@ -161,11 +161,17 @@ def fit_number(table: Table, name: str, rows: np.ndarray, standardize: bool) -> 
             f"{table.path}: column '{name}' has no value in the training part; put it in ignore"
         )
     mean = float(values.mean())
-    deviation = float(np.sqrt(np.mean((values - mean) ** 2)))
+    deviation = _deviation(values - mean)
     constant = deviation <= 1e-12 * abs(mean)
     if not standardize:
         return Number(name, 0.0, 1.0, mean)
     return Number(name, mean, 1.0 if constant else deviation, mean)
+
+
+def _deviation(centred: np.ndarray) -> float:
+    """Return the root of the mean square, where squares themselves may be too great for float64."""
+    largest = float(np.abs(centred).max())
+    return largest * float(np.sqrt(np.mean((centred / largest) ** 2))) if largest else 0.0
 
 
 def fit_category(table: Table, name: str, rows: np.ndarray, limit: int) -> Category:

@@ -122,6 +122,11 @@ def test_far_from_zero_numbers_are_standardised_precisely(here):
     assert inputs[:, 0].std() == pytest.approx(1, abs=1e-6)
 
 
+def test_numbers_whose_squares_overflow_are_standardised(here):
+    (here / "houses.csv").write_text("size,price\n-1e300,1.5\n1e300,2.5\n1e300,0.5\n-1e300,9\n")
+    assert houses().load().train.inputs.tolist() == [[-1], [1], [1], [-1]]
+
+
 def test_everything_is_learnt_from_the_training_rows_alone(here):
     many(here)
     splits = Csv(path="many.csv", target="sold", test_fraction=0.25).splits(0.2, seed=4)

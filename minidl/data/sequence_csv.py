@@ -1,0 +1,295 @@
+"""Sequences in CSV files: a row is a step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from annotated_types import Ge
+
+from minidl.data.base import dataset
+from minidl.data.batches import TEST, VALIDATION
+from minidl.data.checks import check_splits
+from minidl.data.csv_file import Csv, divide, subset
+from minidl.data.parts import LazyArray, Part, Splits
+from minidl.data.table import Table
+from minidl.errors import DataError
+
+
+class Sequences(LazyArray):
+    """Runs of rows, all brought to one length, made when they are asked for.
+
+    Parameters
+    ----------
+    rows : numpy.ndarray
+        Shape (rows, features).
+    starts, counts : numpy.ndarray
+        Where each sequence begins, and of how many rows; of one that is too long the last remain.
+    length : int
+    padding : float
+        What fills up those that are shorter.
+    before : bool
+        Whether the filling stands before the rows, not behind them.
+    """
+
+    def __init__(
+        self,
+        rows: np.ndarray,
+        starts: np.ndarray,
+        counts: np.ndarray,
+        length: int,
+        padding: float = 0.0,
+        before: bool = False,
+    ) -> None:
+        super().__init__((len(starts), length, rows.shape[1]), rows.dtype)
+        self._rows = rows
+        self._ends = starts + counts
+        self._counts = np.minimum(counts, length)
+        self._padding = padding
+        self._before = before
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Return sequences, shape (sequences, length, features)."""
+        length = self.shape[1]
+        ends, counts = self._ends[rows][:, np.newaxis], self._counts[rows][:, np.newaxis]
+        steps = np.arange(length)
+        place = ends - length + steps if self._before else ends - counts + steps
+        real = steps >= length - counts if self._before else steps < counts
+        made = self._rows[np.where(real, place, 0)]
+        made[~real] = self._padding
+        return made
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Which rows of a table, in which order, make which sequences.
+
+    Attributes
+    ----------
+    order : numpy.ndarray
+        The rows of the table, those of a sequence side by side.
+    starts, counts : numpy.ndarray
+        Place in ``order`` and number of rows of each sequence.
+    targets : numpy.ndarray
+        For each sequence the row of the table that has its target.
+    """
+
+    order: np.ndarray
+    starts: np.ndarray
+    counts: np.ndarray
+    targets: np.ndarray
+
+
+@dataset("sequence_csv")
+class SequenceCsv(Csv):
+    """Sequences of rows of a table, to be classified or to be continued.
+
+    Inputs have the shape (samples, length, features), the features encoded as ``csv`` does.
+
+    - With ``group``, the rows that have the same value there are one sequence, and have the same
+      target. Those shorter than ``length`` are filled up with ``padding``, which the layer
+      ``padding_mask`` finds; of longer ones the last rows are taken. Which sequences are held out
+      is drawn.
+    - Without it, the whole file is one, in the order of time, and the samples are windows of
+      ``length`` rows; the target is that of the row ``horizon`` rows behind a window. Target
+      columns are inputs, too. The last windows are held out: the test part is the end of the file,
+      the validation part comes before it; their targets lie behind all those trained with.
+
+    The fields of ``csv`` mean what they mean there.
+
+    Attributes
+    ----------
+    group : str
+        Column that tells sequences apart.
+    order : str
+        Column of numbers by which the rows of a sequence, or of the file, are sorted; default as
+        they stand.
+    length : int, optional
+        Rows of a sequence. Default, with ``group``: as many as the longest to train with has.
+    padding : float
+        What shorter ones are filled up with.
+    pad : {"after", "before"}
+        Where.
+    horizon : int
+        How many rows behind a window its target lies.
+    stride : int
+        How many rows one window begins behind another.
+    """
+
+    paths: ClassVar[tuple[str, ...]] = ("path", "test_path")
+
+    group: str = ""
+    order: str = ""
+    length: Annotated[int, Ge(1)] | None = None
+    padding: float = 0.0
+    pad: Literal["after", "before"] = "after"
+    horizon: Annotated[int, Ge(1)] = 1
+    stride: Annotated[int, Ge(1)] = 1
+
+    _length: int = field(default=0, init=False)
+
+    def check_fields(self) -> None:
+        if not self.group and self.length is None:
+            raise ValueError("give group, the column that tells sequences apart, or length")
+
+    def splits(self, validation: float = 0.0, seed: int = 0) -> Splits:
+        """Read the table, divide its sequences, learn the encoding from those that train.
+
+        Raises
+        ------
+        DataError
+            Naming file, line and column of what does not fit.
+        """
+        task, kinds = self._kinds()
+        table = self._read(self.path, kinds)
+        layout = self._layout(table)
+        held = self.test_fraction if not self.test_path else 0.0
+        everything = np.arange(len(layout.starts))
+        if self.group:
+            classes = None
+            if task == "classification":
+                classes = table.labels(self._targets[0]).codes[layout.targets]
+            rest, test = divide(everything, held, self.split_seed, classes, TEST)
+            train, valid = divide(rest, validation, seed, classes, VALIDATION)
+        else:
+            rest, test = _behind(everything, held)
+            train, valid = _behind(rest, validation)
+        if not self._restored:
+            self._length = self.length or int(layout.counts[train].max())
+            self._encoder = self._fit(table, self._rows_of(layout, train), task, kinds)
+        assert self._encoder is not None
+        whole = self._made(table, layout)
+        made = Splits(
+            subset(whole, train),
+            None if valid is None else subset(whole, valid),
+            None if test is None else subset(whole, test),
+            self._encoder.classes,
+        )
+        if self.test_path:
+            other = self._read(self.test_path, kinds)
+            made = replace(made, test=self._made(other, self._layout(other)))
+        return check_splits(made, self.label)
+
+    def read_inputs(self, path: str) -> np.ndarray:
+        """Read the sequences of another file; of one without groups, all windows there are.
+
+        Raises
+        ------
+        DataError
+            Naming file, line and column of what does not fit.
+        """
+        if self._encoder is None:
+            self.splits()
+        assert self._encoder is not None
+        table = self._read(path, self._encoder.kinds)
+        layout = self._groups(table) if self.group else self._windows(table, 0)
+        return self._sequences(table, layout)[:]
+
+    def state(self) -> dict[str, Any]:
+        """Return the encoding and the length; empty as long as none is learnt."""
+        learnt = super().state()
+        return {**learnt, "length": self._length} if learnt else {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take an encoding and a length in; later files meet them instead of their own."""
+        super().restore(state)
+        if not isinstance(state.get("length"), int):
+            raise DataError("the stored state of the dataset is not one of sequences: no length")
+        self._length = state["length"]
+
+    @property
+    def _aside(self) -> dict[str, str]:
+        read_as = {self.group: "categorical", self.order: "numeric"}
+        return {name: kind for name, kind in read_as.items() if name}
+
+    def _is_input(self, name: str) -> bool:
+        past = not self.group and name in self._targets
+        return past or super()._is_input(name)
+
+    def _roles(self) -> dict[str, Sequence[str]]:
+        own = {"group": self.group, "order": self.order}
+        return {**super()._roles(), **{role: [name] for role, name in own.items() if name}}
+
+    def _layout(self, table: Table) -> _Layout:
+        if not self.group:
+            return self._windows(table, self.horizon)
+        layout = self._groups(table)
+        for name in self._targets:
+            self._check_same(table, layout, name)
+        return layout
+
+    def _groups(self, table: Table) -> _Layout:
+        codes = table.labels(self.group).codes
+        keys = [codes]
+        if self.order:
+            keys.insert(0, table.numbers(self.order))
+        order = np.lexsort(keys)
+        counts = np.bincount(codes)
+        ends = np.cumsum(counts)
+        return _Layout(order, ends - counts, counts, order[ends - 1])
+
+    def _windows(self, table: Table, ahead: int) -> _Layout:
+        rows = np.arange(len(table))
+        order = np.argsort(table.numbers(self.order), kind="stable") if self.order else rows
+        length = self.length
+        assert length is not None
+        starts = rows[: max(0, len(table) - length - ahead + 1) : self.stride]
+        if len(starts) == 0:
+            behind = f" and a target {ahead} behind it" if ahead else ""
+            raise DataError(
+                f"{table.path}: {len(table)} rows make no window of length = {length}{behind}"
+            )
+        counts = np.full(len(starts), length)
+        return _Layout(order, starts, counts, order[starts + length - 1 + ahead])
+
+    def _check_same(self, table: Table, layout: _Layout, name: str) -> None:
+        """Raise DataError unless all rows of a sequence have the same target."""
+        column = table.columns[name]
+        values = column if isinstance(column, np.ndarray) else column.codes
+        group = table.labels(self.group)
+        wrong = np.flatnonzero(values != values[layout.targets][group.codes])
+        if wrong.size:
+            row = int(wrong[0])
+            raise DataError(
+                f"{table.where(row, name)}: is not what the last row of the sequence "
+                f"'{group.names[group.codes[row]]}' has; a sequence has one target"
+            )
+
+    def _rows_of(self, layout: _Layout, chosen: np.ndarray) -> np.ndarray:
+        """Return the rows of the table that the sequences ``chosen`` are made of."""
+        used = np.zeros(len(layout.order) + 1, np.int64)
+        np.add.at(used, layout.starts[chosen], 1)
+        np.add.at(used, layout.starts[chosen] + layout.counts[chosen], -1)
+        return layout.order[np.cumsum(used[:-1]) > 0]
+
+    def _sequences(self, table: Table, layout: _Layout) -> Sequences:
+        assert self._encoder is not None
+        with np.errstate(over="ignore"):
+            rows = self._encoder.inputs(table)
+        wrong = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+        if wrong.size:
+            line = table.lines[wrong[0]]
+            raise DataError(f"{table.path}:{line}: has a number too great for float32")
+        made = rows[layout.order]
+        before = self.pad == "before"
+        return Sequences(made, layout.starts, layout.counts, self._length, self.padding, before)
+
+    def _made(self, table: Table, layout: _Layout) -> Part:
+        assert self._encoder is not None
+        targets = self._encoder.target_values(table)[layout.targets]
+        return Part(self._sequences(table, layout), targets)
+
+
+def _behind(windows: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndarray | None]:
+    """Divide windows in time: the earlier ones, and the last ``fraction``; None for 0."""
+    if not fraction:
+        return windows, None
+    held = max(1, round(fraction * len(windows)))
+    if held >= len(windows):
+        raise DataError(
+            f"cannot hold out {fraction:g} of {len(windows)} windows and keep any; "
+            "hold out less, or bring more rows"
+        )
+    return windows[:-held], windows[-held:]
