@@ -466,7 +466,13 @@ def _traced_gradient(
             children = tuple(actual[id(child)] for child in node.inputs)
             changed = Tensor(node.op, children, node.attributes, node.spec, node.name, node._value)
             actual[id(node)] = changed
-    return [None if result is None else actual[id(result)] for result in results]
+    zeros = registry.get("op", "zeros")
+    return [
+        (zeros(x.shape, dtype=x.dtype) if is_float(x.dtype) else None)
+        if result is None
+        else actual[id(result)]
+        for x, result in zip(inputs, results, strict=True)
+    ]
 
 
 def _check_steps(x: Spec, weight: Spec, valid: Spec, gates: int) -> None:
