@@ -176,3 +176,28 @@ class KaimingNormal(Kaiming):
 
     def __call__(self, key: Tensor, shape: tuple[int, ...], dtype: str) -> Tensor:
         return self.draw_normal(key, shape, dtype)
+
+
+@initializer("orthogonal")
+class Orthogonal(Initializer):
+    """gain times an orthogonal matrix: it keeps lengths going forward and backward.
+
+    A weight of shape (out, in, ...) is drawn as a matrix of ``out`` rows, whose rows are
+    orthonormal, or its columns where there are fewer of them. Saxe, McClelland and Ganguli, "Exact
+    solutions to the nonlinear dynamics of learning in deep linear neural networks", 2014.
+
+    Attributes
+    ----------
+    gain : float
+        Factor for the nonlinearity that follows, at least 0.
+    """
+
+    gain: Annotated[float, Ge(0)] = 1.0
+
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        fans(shape)
+
+    def __call__(self, key: Tensor, shape: tuple[int, ...], dtype: str) -> Tensor:
+        matrix = (shape[0], math.prod(shape[1:]))
+        drawn = ops.orthogonalize(ops.normal(key, shape=matrix, dtype="float64"))
+        return (self.gain * drawn).reshape(shape).astype(dtype)

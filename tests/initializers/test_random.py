@@ -59,7 +59,9 @@ def test_normal_draws_have_their_mean_and_deviation(init, mean, std):
     assert beyond == pytest.approx(0.0455, abs=0.005)
 
 
-@pytest.mark.parametrize("init", [row[0] for row in UNIFORM + NORMAL])
+@pytest.mark.parametrize(
+    "init", [*(row[0] for row in UNIFORM + NORMAL), "truncated_normal", "orthogonal"]
+)
 def test_the_same_key_draws_the_same_bits(init):
     np.testing.assert_array_equal(draw(init), draw(init))
     assert not np.array_equal(draw(init), draw(init, seed=1))
@@ -83,7 +85,9 @@ def test_a_weight_without_elements_can_be_made():
     assert draw("glorot_normal", (0, 0)).shape == (0, 0)
 
 
-@pytest.mark.parametrize("name", ["glorot_uniform", "glorot_normal", "kaiming_uniform"])
+@pytest.mark.parametrize(
+    "name", ["glorot_uniform", "glorot_normal", "kaiming_uniform", "orthogonal"]
+)
 def test_a_vector_has_no_fans(name):
     with pytest.raises(ShapeError) as error:
         make("initializer", name).check_shape((4,))
@@ -91,6 +95,42 @@ def test_a_vector_has_no_fans(name):
         "a weight of shape (out, in, ...) is needed, not (4,); "
         "choose another initialiser, such as 'zeros' or 'uniform'"
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "low", "high", "mean", "std"),
+    [
+        # of the standard normal distribution within two deviations, the deviation is 0.8796
+        ({}, -0.1, 0.1, 0.0, 0.05 * 0.87963),
+        ({"mean": 3.0, "std": 2.0}, -1.0, 7.0, 3.0, 2 * 0.87963),
+        # above 0 it has mean √(2/π) and variance 1 − 2/π
+        ({"std": 1.0, "low": 0.0, "high": 50.0}, 0.0, 50.0, 0.79788, 0.60281),
+        ({"std": 1.0, "low": -50.0, "high": 0.0}, -50.0, 0.0, -0.79788, 0.60281),
+        # beyond 9 it falls about as e^(−9 x) does
+        ({"std": 1.0, "low": 9.0, "high": 40.0}, 9.0, 40.0, 9.10852, 0.10731),
+    ],
+)
+def test_truncated_normal_draws_stay_inside_and_are_normal_there(fields, low, high, mean, std):
+    values = draw({"type": "truncated_normal", **fields}, dtype="float64")
+    assert low <= values.min()
+    assert values.max() <= high
+    assert abs(values.mean() - mean) < 5 * std / math.sqrt(COUNT)
+    assert values.std() == pytest.approx(std, rel=0.01)
+
+
+@pytest.mark.parametrize("shape", [(20, 20), (20, 8), (8, 20), (1, 5), (6, 2, 3, 3), (30, 2, 3)])
+def test_orthogonal_draws_keep_lengths(shape):
+    values = draw({"type": "orthogonal", "gain": 2.0}, shape, dtype="float64")
+    assert values.shape == shape
+    matrix = values.reshape(shape[0], -1) / 2
+    product = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
+    np.testing.assert_allclose(product, np.eye(len(product)), atol=1e-12)
+
+
+def test_orthogonal_draws_favour_no_direction():
+    corners = np.array([draw("orthogonal", (3, 3), seed=seed) for seed in range(300)])
+    np.testing.assert_allclose(corners.mean(0), 0, atol=5 / math.sqrt(3 * 300))
+    np.testing.assert_allclose((corners**2).mean(0), 1 / 3, atol=0.1)
 
 
 def test_gains_are_those_of_the_papers():
@@ -114,6 +154,17 @@ def test_gains_are_those_of_the_papers():
             "normal",
             {"std": -1.0},
             "std: Input should be greater than or equal to 0, got -1.0",
+        ),
+        (
+            "truncated_normal",
+            {"low": 1.0, "high": 0.5},
+            "low (1.0) is not below high (0.5)",
+        ),
+        (
+            "truncated_normal",
+            {"low": 5.0, "high": 6.0},
+            "low (5.0) and high (6.0) are both more than 35 standard deviations from the mean, "
+            "where nothing of the distribution is left",
         ),
     ],
 )
