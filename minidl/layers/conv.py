@@ -1,0 +1,278 @@
+"""Convolutions of sequences and images."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge
+
+from minidl import ops
+from minidl.component import make
+from minidl.errors import ShapeError
+from minidl.graph import Spec, Tensor, sample
+from minidl.initializers import Initializer
+from minidl.layers.base import Layer, layer
+from minidl.layers.linear import check_float
+
+Count = Annotated[int, Ge(1)]
+
+
+class Convolution(Layer):
+    """Base of the convolutions: what they share in fields and parameters."""
+
+    out_channels: Count
+    groups: Count = field(default=1, kw_only=True)
+    bias: bool = field(default=True, kw_only=True)
+    init: Initializer = field(
+        default_factory=partial(make, "initializer", "glorot_uniform"), kw_only=True
+    )
+    bias_init: Initializer = field(
+        default_factory=partial(make, "initializer", "zeros"), kw_only=True
+    )
+
+    def declare(self, weight: tuple[int, ...]) -> None:
+        """Declare the weight, of this shape, and the bias."""
+        self.parameter("weight", weight, self.init, symbol="W")
+        if self.bias:
+            self.parameter("bias", (self.out_channels,), self.bias_init, symbol="b")
+
+    def check_groups(self, channels: int) -> None:
+        """Raise ShapeError unless the channels in and out fall into groups."""
+        if channels % self.groups or self.out_channels % self.groups:
+            raise ShapeError(
+                f"groups = {self.groups} must divide the channels in and out, "
+                f"{channels} and {self.out_channels}"
+            )
+
+
+@layer("conv1d")
+class Conv1d(Convolution):
+    """Convolution of sequences, as in PyTorch.
+
+    z = conv1d(x, W) + b
+
+    Input: float, shape (batch, channels, length). Output: shape (batch, out_channels, length of
+    the result). Parameters: ``weight`` W of shape (out_channels, channels / groups, kernel_size),
+    ``bias`` b of shape (out_channels,).
+
+    Attributes
+    ----------
+    out_channels : int
+        Channels of the output.
+    kernel_size : int
+        Elements in a window.
+    stride : int
+        Steps between windows.
+    padding : int, [before, after], "same" or "valid"
+        Zeros around each sequence; "same" keeps the length, for a stride of 1.
+    dilation : int
+        Steps within a window.
+    groups : int
+        Into how many groups the channels fall; each group of outputs sees its group of inputs.
+    bias : bool
+        Whether b is added.
+    init, bias_init : Initializer
+        First values of weight and bias; default ``glorot_uniform`` and ``zeros``.
+    """
+
+    samples = (
+        sample((2, 3, 6), out_channels=2, kernel_size=3),
+        sample((2, 2, 5), out_channels=4, kernel_size=3, padding="same", groups=2, bias=False),
+        sample((2, 2, 6), out_channels=1, kernel_size=2, stride=2, padding=[1, 0], dilation=2),
+    )
+
+    kernel_size: Count
+    stride: Count = 1
+    padding: int | tuple[int, int] | Literal["same", "valid"] = 0
+    dilation: Count = 1
+
+    def check_fields(self) -> None:
+        check_numbers("padding", self.padding, 0)
+
+    def build(self, x: Spec) -> None:
+        check_images(x, 3)
+        self.check_groups(x.shape[1])
+        self.declare((self.out_channels, x.shape[1] // self.groups, self.kernel_size))
+
+    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        z = ops.conv1d(
+            x,
+            weight,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=self.groups,
+        )
+        return z if bias is None else z + bias.reshape(-1, 1)
+
+
+@layer("conv2d")
+class Conv2d(Convolution):
+    """Convolution of images, as in PyTorch.
+
+    z = conv2d(x, W) + b
+
+    ∂L/∂x = conv_transpose2d(∂L/∂z, W),  ∂L/∂b = Σ ∂L/∂z over samples and places
+
+    Input: float, shape (batch, channels, height, width). Output: shape (batch, out_channels,
+    height and width of the result). Parameters: ``weight`` W of shape (out_channels,
+    channels / groups, kernel height, kernel width), ``bias`` b of shape (out_channels,).
+
+    Attributes
+    ----------
+    out_channels : int
+        Channels of the output.
+    kernel_size : int or [height, width]
+        Size of a window.
+    stride : int or [height, width]
+        Steps between windows.
+    padding : int, [height, width], "same" or "valid"
+        Zeros on each side of the image; "same" keeps the size, for a stride of 1.
+    dilation : int or [height, width]
+        Steps within a window.
+    groups : int
+        Into how many groups the channels fall; each group of outputs sees its group of inputs.
+        With as many groups as channels it is a depthwise convolution.
+    bias : bool
+        Whether b is added.
+    init, bias_init : Initializer
+        First values of weight and bias; default ``glorot_uniform`` and ``zeros``.
+    """
+
+    samples = (
+        sample((2, 3, 4, 5), out_channels=2, kernel_size=3),
+        sample((2, 2, 4, 4), out_channels=3, kernel_size=[3, 2], padding="same", bias=False),
+        sample((2, 2, 5, 4), out_channels=4, kernel_size=2, stride=2, padding=[1, 0], groups=2),
+    )
+
+    kernel_size: int | tuple[int, int]
+    stride: int | tuple[int, int] = 1
+    padding: int | tuple[int, int] | Literal["same", "valid"] = 0
+    dilation: int | tuple[int, int] = 1
+
+    def check_fields(self) -> None:
+        check_numbers("kernel_size", self.kernel_size, 1)
+        check_numbers("stride", self.stride, 1)
+        check_numbers("padding", self.padding, 0)
+        check_numbers("dilation", self.dilation, 1)
+
+    def build(self, x: Spec) -> None:
+        check_images(x)
+        self.check_groups(x.shape[1])
+        kernel = as_pair(self.kernel_size)
+        self.declare((self.out_channels, x.shape[1] // self.groups, *kernel))
+
+    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        z = ops.conv2d(
+            x,
+            weight,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=self.groups,
+        )
+        return z if bias is None else z + bias.reshape(-1, 1, 1)
+
+
+@layer("conv_transpose2d")
+class ConvTranspose2d(Convolution):
+    """Transposed convolution of images, as in PyTorch: it makes them larger.
+
+    z = conv_transpose2d(x, W) + b
+
+    ∂L/∂x = conv2d(∂L/∂z, W),  ∂L/∂b = Σ ∂L/∂z over samples and places
+
+    Input: float, shape (batch, channels, height, width). Output: shape (batch, out_channels,
+    height and width of the result), each (n − 1) · stride − 2 · padding + dilation ·
+    (kernel − 1) + output_padding + 1. Parameters: ``weight`` W of shape (channels,
+    out_channels / groups, kernel height, kernel width), ``bias`` b of shape (out_channels,).
+
+    Attributes
+    ----------
+    out_channels : int
+        Channels of the output.
+    kernel_size : int or [height, width]
+        Size of a window of the output.
+    stride : int or [height, width]
+        Steps between windows: by how much the image grows.
+    padding : int or [height, width]
+        What is cut from each side of the output.
+    output_padding : int or [height, width]
+        Rows and columns that the output has more at its end, less than stride or dilation.
+    dilation : int or [height, width]
+        Steps within a window.
+    groups, bias, init, bias_init
+        As for ``conv2d``.
+    """
+
+    samples = (
+        sample((2, 3, 2, 3), out_channels=2, kernel_size=3),
+        sample((2, 2, 3, 2), out_channels=2, kernel_size=[3, 2], stride=2, bias=False),
+        sample(
+            (1, 2, 2, 3), out_channels=4, kernel_size=3, stride=2, padding=1, output_padding=1,
+            groups=2,
+        ),
+    )  # fmt: skip
+
+    kernel_size: int | tuple[int, int]
+    stride: int | tuple[int, int] = 1
+    padding: int | tuple[int, int] = 0
+    output_padding: int | tuple[int, int] = 0
+    dilation: int | tuple[int, int] = 1
+
+    def check_fields(self) -> None:
+        check_numbers("kernel_size", self.kernel_size, 1)
+        check_numbers("stride", self.stride, 1)
+        check_numbers("padding", self.padding, 0)
+        check_numbers("output_padding", self.output_padding, 0)
+        check_numbers("dilation", self.dilation, 1)
+
+    def build(self, x: Spec) -> None:
+        check_images(x)
+        self.check_groups(x.shape[1])
+        kernel = as_pair(self.kernel_size)
+        self.declare((x.shape[1], self.out_channels // self.groups, *kernel))
+
+    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        z = ops.conv_transpose2d(
+            x,
+            weight,
+            stride=self.stride,
+            padding=self.padding,
+            output_padding=self.output_padding,
+            dilation=self.dilation,
+            groups=self.groups,
+        )
+        return z if bias is None else z + bias.reshape(-1, 1, 1)
+
+
+def as_pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    """Return one number for both axes as two."""
+    return (value, value) if isinstance(value, int) else value
+
+
+def check_numbers(name: str, value: Any, least: int) -> None:
+    """Raise ValueError if a number in a field is less than ``least``."""
+    given = value if isinstance(value, tuple) else (value,)
+    wrong = [n for n in given if isinstance(n, int) and n < least]
+    if wrong:
+        raise ValueError(f"{name}: it is at least {least}, got {wrong[0]}")
+
+
+def check_images(x: Spec, ndim: int = 4) -> None:
+    """Raise ShapeError or DtypeError, with advice, unless x is a batch of images or sequences."""
+    if x.ndim != ndim:
+        what, shape, example = _WHAT[ndim]
+        raise ShapeError(
+            f"it takes {what}, of shape {shape}, not {x.shape}; put a 'reshape' before it if the "
+            f"numbers are there in another shape ({{ type = 'reshape', shape = {example} }})"
+        )
+    check_float(x)
+
+
+_WHAT = {
+    3: ("sequences with channels", "(batch, channels, length)", "[1, 100]"),
+    4: ("images with channels", "(batch, channels, height, width)", "[1, 28, 28]"),
+}

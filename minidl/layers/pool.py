@@ -1,0 +1,303 @@
+"""Layers that take the greatest or the mean of windows, or of whole images."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from annotated_types import Ge
+
+from minidl import ops
+from minidl.errors import ShapeError
+from minidl.graph import Draw, Spec, Tensor, sample
+from minidl.layers.base import Layer, layer
+from minidl.layers.conv import check_images, check_numbers
+from minidl.layers.linear import check_float
+
+Count = Annotated[int, Ge(1)]
+
+
+class Pool2d(Layer):
+    """Base of pooling of images: windows and the steps between them."""
+
+    kernel_size: int | tuple[int, int]
+    stride: int | tuple[int, int] | None = None
+    padding: int | tuple[int, int] = 0
+    ceil_mode: bool = False
+
+    def check_fields(self) -> None:
+        check_numbers("kernel_size", self.kernel_size, 1)
+        check_numbers("stride", self.stride, 1)
+        check_numbers("padding", self.padding, 0)
+
+    def build(self, x: Spec) -> None:
+        check_images(x)
+
+
+class Pool1d(Layer):
+    """Base of pooling of sequences."""
+
+    kernel_size: Count
+    stride: Count | None = None
+    padding: Annotated[int, Ge(0)] = 0
+    ceil_mode: bool = False
+
+    def build(self, x: Spec) -> None:
+        check_images(x, 3)
+
+
+@layer("max_pool1d")
+class MaxPool1d(Pool1d):
+    """Greatest element of each window of sequences, as in PyTorch.
+
+    z_i = max over p of x[i · stride + p · dilation − padding]
+
+    Of equal maxima the first receives the gradient.
+
+    Input: float, shape (batch, channels, length).
+
+    Attributes
+    ----------
+    kernel_size : int
+        Elements in a window.
+    stride : int, optional
+        Steps between windows; default the size of a window.
+    padding : int
+        −∞ on each side.
+    ceil_mode : bool
+        Whether a last window that begins inside but does not fit counts too.
+    dilation : int
+        Steps within a window.
+    """
+
+    samples = (
+        sample(Draw((2, 2, 7), distinct=True), kernel_size=2),
+        sample(Draw((2, 2, 7), distinct=True), kernel_size=3, stride=1, padding=1, dilation=2),
+    )
+
+    dilation: Count = 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.max_pool1d(
+            x,
+            kernel_size=self.kernel_size,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            ceil_mode=self.ceil_mode,
+        )
+
+
+@layer("max_pool2d")
+class MaxPool2d(Pool2d):
+    """Greatest element of each window of images, as in PyTorch.
+
+    z_ij = max over p and q of x[i · stride + p · dilation − padding, j · stride + …]
+
+    Of equal maxima the first, row by row, receives the gradient.
+
+    Input: float, shape (batch, channels, height, width).
+
+    Attributes
+    ----------
+    kernel_size : int or [height, width]
+        Size of a window.
+    stride : int or [height, width], optional
+        Steps between windows; default the size of a window.
+    padding : int or [height, width]
+        −∞ on each side.
+    ceil_mode : bool
+        Whether a last window that begins inside but does not fit counts too.
+    dilation : int or [height, width]
+        Steps within a window.
+    """
+
+    samples = (
+        sample(Draw((2, 2, 4, 6), distinct=True), kernel_size=2),
+        sample(Draw((2, 1, 5, 5), distinct=True), kernel_size=[3, 2], stride=2, padding=1),
+        sample(Draw((1, 2, 5, 5), distinct=True), kernel_size=2, ceil_mode=True),
+    )
+
+    dilation: int | tuple[int, int] = 1
+
+    def check_fields(self) -> None:
+        super().check_fields()
+        check_numbers("dilation", self.dilation, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.max_pool2d(
+            x,
+            kernel_size=self.kernel_size,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            ceil_mode=self.ceil_mode,
+        )
+
+
+@layer("avg_pool1d")
+class AvgPool1d(Pool1d):
+    """Mean of each window of sequences, as in PyTorch.
+
+    z_i = mean over p of x[i · stride + p − padding]
+
+    Input: float, shape (batch, channels, length).
+
+    Attributes
+    ----------
+    kernel_size : int
+        Elements in a window.
+    stride : int, optional
+        Steps between windows; default the size of a window.
+    padding : int
+        Zeros on each side.
+    ceil_mode : bool
+        Whether a last window that begins inside but does not fit counts too.
+    count_include_pad : bool
+        Whether padding counts as elements of the mean.
+    """
+
+    samples = (
+        sample((2, 2, 7), kernel_size=2),
+        sample((2, 2, 7), kernel_size=3, stride=2, padding=1, count_include_pad=False),
+    )
+
+    count_include_pad: bool = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.avg_pool1d(
+            x,
+            kernel_size=self.kernel_size,
+            stride=self.stride,
+            padding=self.padding,
+            ceil_mode=self.ceil_mode,
+            count_include_pad=self.count_include_pad,
+        )
+
+
+@layer("avg_pool2d")
+class AvgPool2d(Pool2d):
+    """Mean of each window of images, as in PyTorch.
+
+    z_ij = mean over p and q of x[i · stride + p − padding, j · stride + q − padding]
+
+    Input: float, shape (batch, channels, height, width).
+
+    Attributes
+    ----------
+    kernel_size : int or [height, width]
+        Size of a window.
+    stride : int or [height, width], optional
+        Steps between windows; default the size of a window.
+    padding : int or [height, width]
+        Zeros on each side.
+    ceil_mode : bool
+        Whether a last window that begins inside but does not fit counts too.
+    count_include_pad : bool
+        Whether padding counts as elements of the mean.
+    """
+
+    samples = (
+        sample((2, 2, 4, 6), kernel_size=2),
+        sample((2, 1, 5, 5), kernel_size=[3, 2], stride=2, padding=1, count_include_pad=False),
+    )
+
+    count_include_pad: bool = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.avg_pool2d(
+            x,
+            kernel_size=self.kernel_size,
+            stride=self.stride,
+            padding=self.padding,
+            ceil_mode=self.ceil_mode,
+            count_include_pad=self.count_include_pad,
+        )
+
+
+@layer("adaptive_avg_pool2d")
+class AdaptiveAvgPool2d(Layer):
+    """Means of windows, as many as asked for whatever the size of the images; as in PyTorch.
+
+    z_ij = mean of x over rows ⌊i H / h⌋ … ⌈(i + 1) H / h⌉ − 1 and columns likewise
+
+    Input: float, shape (batch, channels, height, width). Output: (batch, channels, h, w).
+
+    Attributes
+    ----------
+    output_size : int or [height, width]
+        Size h x w of the output.
+    """
+
+    samples = (
+        sample((2, 2, 5, 7), output_size=[2, 3]),
+        sample((2, 2, 4, 4), output_size=2),
+    )
+
+    output_size: int | tuple[int, int]
+
+    def check_fields(self) -> None:
+        check_numbers("output_size", self.output_size, 1)
+
+    def build(self, x: Spec) -> None:
+        check_images(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.adaptive_avg_pool2d(x, output_size=self.output_size)
+
+
+class GlobalPool(Layer):
+    """Base of pooling over all places of images or sequences."""
+
+    keepdims: bool = False
+
+    def build(self, x: Spec) -> None:
+        if x.ndim < 3:
+            raise ShapeError(
+                f"it takes images or sequences, of shape (batch, channels, ...), not {x.shape}"
+            )
+        check_float(x)
+
+
+@layer("global_avg_pool")
+class GlobalAvgPool(GlobalPool):
+    """Mean over all places of each channel.
+
+    z = mean of x over all axes but batch and channels
+
+    Input: float, shape (batch, channels, ...). Output: (batch, channels), ready for ``linear``.
+
+    Attributes
+    ----------
+    keepdims : bool
+        Keep the other axes, with length 1.
+    """
+
+    samples = (sample((2, 3, 4, 5)), sample((2, 3, 4), keepdims=True))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.mean(x, axis=tuple(range(2, x.ndim)), keepdims=self.keepdims)
+
+
+@layer("global_max_pool")
+class GlobalMaxPool(GlobalPool):
+    """Greatest element of each channel.
+
+    z = max of x over all axes but batch and channels
+
+    Equal maxima share the gradient equally.
+
+    Input: float, shape (batch, channels, ...). Output: (batch, channels), ready for ``linear``.
+
+    Attributes
+    ----------
+    keepdims : bool
+        Keep the other axes, with length 1.
+    """
+
+    samples = (
+        sample(Draw((2, 3, 4, 5), distinct=True)),
+        sample(Draw((2, 3, 4), distinct=True), keepdims=True),
+    )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.max(x, axis=tuple(range(2, x.ndim)), keepdims=self.keepdims)
