@@ -32,6 +32,7 @@ class State:
     def __init__(self, values: Mapping[str, Any]) -> None:
         self.values: dict[str, Any] = dict(values)
         self._other: dict[str, Any] = {}
+        self._replaced: tuple[str, ...] = ()
 
     def spare(self, name: str, allocate: Callable[[], Any]) -> Any:
         """Return the array that the next value of ``name`` is written into."""
@@ -45,10 +46,11 @@ class State:
         for name, array in new.items():
             self._other[name] = self.values[name]
             self.values[name] = array
+        self._replaced = tuple(new)
 
-    def undo(self, names: Sequence[str]) -> None:
-        """Bring back the values of ``names`` from before the last run."""
-        self.replace({name: self._other[name] for name in names})
+    def undo(self) -> None:
+        """Bring back the values from before the last run."""
+        self.replace({name: self._other[name] for name in self._replaced})
 
 
 class Instruction(NamedTuple):
@@ -61,7 +63,7 @@ class Instruction(NamedTuple):
     dead: tuple[int, ...]
 
 
-@dataclass
+@dataclass(eq=False)
 class Program:
     """A graph made ready to run on one backend, any number of times.
 
@@ -244,9 +246,7 @@ class Program:
                     registers[register] = compute(*values, **node.attributes, **out)
                 yield node, registers[register]
 
-    def _load(
-        self, known: Sequence[Any], arrays: Sequence[Any], state: State | None
-    ) -> list[Any]:
+    def _load(self, known: Sequence[Any], arrays: Sequence[Any], state: State | None) -> list[Any]:
         """Return registers with what is ``known`` before a run, and its inputs and state."""
         if len(arrays) != len(self.inputs):
             raise GraphError(

@@ -13,7 +13,7 @@ from minidl.graph.op import as_tensor
 from minidl.graph.spec import Spec
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Graph:
     """A traced function.
 

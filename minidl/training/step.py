@@ -96,11 +96,6 @@ class Steps:
         loss = float(next(values))
         return loss, [[next(values) for _ in range(n)] for n in self._statistics_count]
 
-    def state_names(self) -> list[str]:
-        """Return the names of everything that an update may replace."""
-        assert self.update is not None
-        return [*(p.path for p in self.model.parameters), *self.update.slots(), *self.update.sums()]
-
     # -- tracing -----------------------------------------------------------------------------
 
     def trace_update(self, inputs: Spec, targets: Spec) -> Graph:

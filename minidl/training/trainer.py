@@ -274,7 +274,7 @@ class Trainer:
         raise Interrupted(number, f"stopped by signal {number} after step {self.step}{where}")
 
     def _diverged(self, loss: float, inputs: np.ndarray, targets: np.ndarray, draw: int) -> None:
-        self.model.state.undo(self.steps.state_names())
+        self.model.state.undo()
         self.save()
         epoch = self._progress().epoch
         error = explain_divergence(self.steps, inputs, targets, loss, self.step + 1, epoch, draw)

@@ -145,7 +145,7 @@ def test_a_run_can_be_undone():
     program([np.ones(2)], state)
     before = {name: array.copy() for name, array in state.values.items()}
     program([np.ones(2)], state)
-    state.undo(["w", "v"])
+    state.undo()
     for name, array in before.items():
         np.testing.assert_array_equal(state.values[name], array)
     program([np.ones(2)], state)
@@ -485,3 +485,14 @@ def test_it_runs_within_the_context_of_its_backend():
     x = f64("x", 2)
     Program([x], [x + 1.0], backend=Noting())([np.zeros(2)])
     assert entered == ["in", "out"]
+
+
+def test_undoing_a_run_leaves_alone_what_it_did_not_replace():
+    a, b = f64("a", 1), f64("b", 1)
+    both = Program([], [], [(a, a + 1.0), (b, b + 1.0)])
+    one = Program([], [], [(a, a + 1.0), (b, b)])
+    state = State({"a": np.zeros(1), "b": np.zeros(1)})
+    both([], state)
+    one([], state)
+    state.undo()
+    assert [float(state.values[name][0]) for name in "ab"] == [1.0, 1.0]

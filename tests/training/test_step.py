@@ -38,7 +38,7 @@ def test_one_step_moves_every_parameter_against_its_gradient(small):
     assert np.isfinite(loss)
     assert len(accuracy) == 2
     assert all(not np.array_equal(before[name], after[name]) for name in before)
-    trainer.model.state.undo(trainer.steps.state_names())
+    trainer.model.state.undo()
     for name, array in trainer.model.weights().items():
         np.testing.assert_array_equal(array, before[name])
 

@@ -46,6 +46,44 @@ def test_divergence_through_an_update_names_the_parameter_and_keeps_the_state(sm
     assert run.info()["status"] == "stopped: DivergedError"
 
 
+@pytest.fixture
+def shift_layer():
+    """Register a layer that holds a buffer and leaves it as it is."""
+
+    @md.layer("test_shift")
+    class Shift(md.Layer):
+        def build(self, x):
+            self.buffer("shift", (1,))
+
+        def forward(self, x, shift):
+            return x + shift
+
+    yield
+    registry.forget("layer", "test_shift")
+
+
+def test_divergence_leaves_what_no_step_replaces_alone(small, tmp_path, shift_layer):
+    changes = ("optimizer.lr=1e38", 'optimizer.type="sgd"', 'model.layers[2].type="test_shift"')
+    with pytest.raises(DivergedError):
+        fit(small(*changes), output_dir=tmp_path / "run")
+    weights = RunDirectory.open(tmp_path / "run").load("last").model
+    assert weights["test_shift_2.shift"].tolist() == [0.0]
+
+
+def test_divergence_amid_accumulated_batches_keeps_the_last_update(small, tmp_path):
+    changes = ("optimizer.lr=1e18", 'optimizer.type="sgd"', "training.accumulate=3")
+    config = small(*changes, "training.checkpoint_every=1")
+    with pytest.raises(DivergedError, match=r"the first NaN|no longer finite"):
+        fit(config, output_dir=tmp_path / "run")
+    run = RunDirectory.open(tmp_path / "run")
+    last = run.load("last")
+    assert last.state["step"] > 0
+    again = make_trainer(prepare(small(*changes, f"training.max_steps={last.state['step']}")))
+    again.train()
+    for name, array in again.model.weights().items():
+        np.testing.assert_array_equal(last.model[name], array)
+
+
 def test_a_parameter_that_is_nan_is_blamed_on_the_update_before(small):
     trainer = make_trainer(prepare(small("training.epochs=1")))
     trainer.model.state.values["out.bias"][:] = np.nan
