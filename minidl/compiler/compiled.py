@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from minidl.backends import Backend, current_backend
 from minidl.compiler.simplify import simplify
 from minidl.errors import GraphError
-from minidl.graph import Graph, Program, Tensor, evaluate, from_array, trace
+from minidl.graph import Graph, Program, Tensor, evaluate, from_array, tensor, toposort, trace
+from minidl.graph.leaves import is_leaf, placeholder_op
 from minidl.graph.op import as_tensor
+from minidl.graph.spec import DEFAULT_FLOAT, is_float, promote
 from minidl.graph.trace import flatten
 
 
@@ -20,14 +22,15 @@ class compile:
 
     The function is traced on placeholders the first time it is called with arguments of given
     shapes and dtypes, and from then on runs as a flat program without Python in between. It may
-    use :func:`minidl.grad` inside.
+    use :func:`minidl.grad` inside, and call other compiled functions, which become part of it.
 
     Parameters
     ----------
     function : callable
-        Takes and returns tensors, or dicts, lists and tuples of them. Whatever else it reads
-        (Python numbers, closures) is fixed at the time of tracing; keyword arguments must be
-        hashable and are part of what a program is cached by.
+        Takes and returns tensors, or dicts, lists and tuples of them. A number given by position
+        is an input too: a float of the widest float dtype among the other inputs, an integer of
+        int64. What is given by keyword and is no tensor or array must be hashable and is part of
+        what a program is cached by. What else the function reads is fixed when it is traced.
 
     Raises
     ------
@@ -38,32 +41,38 @@ class compile:
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
         self._programs: dict[Hashable, tuple[Program, Callable[..., Any]]] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         functools.update_wrapper(self, function)
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        structure = _structure(arguments)
-        leaves, restore = flatten(arguments)
-        tensors = [as_tensor(leaf) for leaf in leaves]
-        key = (
-            current_backend(),
-            structure,
-            tuple(node.spec for node in tensors),
-            tuple(sorted(options.items())),
-        )
+        given = {name: options[name] for name in sorted(options)}
+        structure = _structure(arguments, by_name=False), _structure(given, by_name=True)
+        leaves, restore = flatten((arguments, given))
+        count = len(flatten(arguments)[0])
+        varying = [i for i, leaf in enumerate(leaves) if i < count or _is_array(leaf)]
+        tensors = _as_inputs([leaves[i] for i in varying])
+        if any(is_leaf(node, placeholder_op) for node in toposort(tensors, computed=False)):
+            return self._function(*arguments, **options)  # called by a function being traced
+        key = current_backend(), structure, tuple(node.spec for node in tensors)
         with self._lock:
             if key not in self._programs:
-                self._programs[key] = self._trace(tensors, restore, options)
+
+                def refill(inputs: Sequence[Tensor]) -> Any:
+                    held = dict(zip(varying, inputs, strict=True))
+                    return restore([held.get(i, leaf) for i, leaf in enumerate(leaves)])
+
+                self._programs[key] = self._trace(tensors, refill)
         program, rebuild = self._programs[key]
         return rebuild([from_array(array) for array in program(evaluate(tensors))])
 
     def _trace(
-        self, tensors: list[Tensor], restore: Callable[..., Any], options: dict[str, Any]
+        self, tensors: list[Tensor], refill: Callable[..., Any]
     ) -> tuple[Program, Callable[..., Any]]:
         rebuild: list[Callable[..., Any]] = []
 
         def flat(*inputs: Tensor) -> list[Any]:
-            results, back = flatten(self._function(*restore(inputs), **options))
+            arguments, options = refill(inputs)
+            results, back = flatten(self._function(*arguments, **options))
             rebuild.append(back)
             return results
 
@@ -83,14 +92,31 @@ def compile_graph(graph: Graph, backend: Backend | None = None) -> Program:
     return Program(simple.inputs, simple.outputs, simple.state, chosen)
 
 
-def _structure(tree: Any) -> Hashable:
+def _structure(tree: Any, *, by_name: bool) -> Hashable:
+    """Return all of ``tree`` that a program is cached by, but for the specs of its tensors."""
     if isinstance(tree, dict):
-        return "dict", tuple((key, _structure(value)) for key, value in tree.items())
+        parts = ((key, _structure(value, by_name=by_name)) for key, value in tree.items())
+        return dict, tuple(parts)
     if isinstance(tree, list | tuple):
-        return type(tree), tuple(_structure(item) for item in tree)
-    if not isinstance(tree, Tensor) and not hasattr(tree, "__array__"):
-        _require_number(tree)
-    return None
+        return type(tree), tuple(_structure(item, by_name=by_name) for item in tree)
+    if _is_array(tree):
+        return None
+    return _option(tree) if by_name else _require_number(tree)
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, Tensor) or hasattr(value, "__array__")
+
+
+def _option(value: Any) -> Hashable:
+    """Return what tells an option from others: 1 from 1.0 and True, 0.0 from -0.0."""
+    try:
+        hash(value)
+    except TypeError:
+        raise GraphError(
+            f"an option of a compiled function must be hashable, and {type(value).__name__} is not"
+        ) from None
+    return type(value), repr(value) if isinstance(value, float) else value
 
 
 def _require_number(value: Any) -> None:
@@ -99,3 +125,13 @@ def _require_number(value: Any) -> None:
             f"a compiled function takes tensors, arrays and numbers by position, "
             f"not {type(value).__name__}; give other options by keyword"
         )
+
+
+def _as_inputs(leaves: Sequence[Any]) -> list[Tensor]:
+    nodes = [None if isinstance(leaf, float) else as_tensor(leaf) for leaf in leaves]
+    floats = [node.dtype for node in nodes if node is not None and is_float(node.dtype)]
+    dtype = promote(floats) if floats else DEFAULT_FLOAT
+    return [
+        tensor(leaf, dtype) if node is None else node
+        for leaf, node in zip(leaves, nodes, strict=True)
+    ]

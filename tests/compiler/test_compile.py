@@ -91,3 +91,55 @@ def test_an_option_given_by_position_is_an_error():
 def test_a_compiled_function_keeps_its_name_and_documentation():
     compiled = md.compile(affine_loss)
     assert compiled.__name__ == "affine_loss"
+
+
+def test_a_float_by_position_is_as_exact_as_the_arrays_it_stands_among():
+    given = np.array([1.0, 2.0, 3.0])
+    scale = md.compile(lambda x, factor: x * factor)
+    np.testing.assert_array_equal(scale(given, 0.1).numpy(), given * 0.1)
+    assert scale(given.astype("float32"), 0.1).dtype == "float32"
+    assert scale(given, 0.2).dtype == "float64"
+    assert scale.programs == 2
+
+
+def test_tensors_and_arrays_by_keyword_are_inputs():
+    calls = []
+
+    @md.compile
+    def add(x, *, other):
+        calls.append(x)
+        return x + other
+
+    ones = np.ones(2, dtype="float32")
+    for other in (ones, md.tensor(ones * 2.0), ones * 3.0):
+        expected = ones + np.asarray(other)
+        np.testing.assert_array_equal(add(ones, other=other).numpy(), expected)
+    assert len(calls) == 1
+
+
+def test_options_may_be_lists_and_are_told_apart_by_type():
+    total = md.compile(lambda x, axes, one: ops.sum(x, axis=axes) * one)
+    ones = np.ones((2, 3), dtype="int64")
+    assert total(ones, axes=[0, 1], one=1).dtype == "int64"
+    assert total(ones, axes=[0, 1], one=1.0).dtype == "float32"
+    assert total(ones, axes=[1], one=1).numpy().tolist() == [3, 3]
+    with pytest.raises(GraphError) as caught:
+        total(ones, axes={0, 1}, one=1)
+    assert str(caught.value) == (
+        "an option of a compiled function must be hashable, and set is not"
+    )
+
+
+def test_a_compiled_function_within_another_becomes_part_of_it():
+    double = md.compile(lambda x: x * 2.0)
+    outer = md.compile(lambda x: md.grad((double(x) * x).sum(), x))
+    np.testing.assert_array_equal(outer(np.ones(3)).numpy(), np.full(3, 4.0))
+    assert (outer.programs, double.programs) == (1, 0)
+
+
+def test_a_compiled_function_may_call_itself():
+    @md.compile
+    def power(x, *, n):
+        return x if n == 1 else power(x, n=n - 1) * x
+
+    np.testing.assert_array_equal(power(np.full(2, 3.0), n=4).numpy(), np.full(2, 81.0))
