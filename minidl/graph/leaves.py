@@ -52,17 +52,16 @@ def tensor(data: Any, dtype: Any = None, name: str = "") -> Tensor:
     Raises
     ------
     DtypeError
-        If the data is not numeric, or ragged.
+        If the data is not numeric, is ragged, or does not fit into the dtype.
     """
     if isinstance(data, Tensor):
         return data if dtype is None or data.dtype == check_dtype(dtype) else data.astype(dtype)
     backend = current_backend()
     wanted = check_dtype(dtype) if dtype is not None else _default_dtype(data)
     try:
-        array = backend.from_data(data, wanted)
-    except (TypeError, ValueError) as error:
+        return from_array(backend.from_data(data, wanted), name=name)
+    except (TypeError, ValueError, OverflowError) as error:
         raise DtypeError(f"cannot make a tensor from {type(data).__name__}: {error}") from None
-    return from_array(array, name=name)
 
 
 def from_array(array: Any, name: str = "") -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -141,16 +142,20 @@ def _broadcast_pair(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
 
 def normalize_axis(axis: int, ndim: int) -> int:
     """Return ``axis`` counted from the front; raises ShapeError if there is no such axis."""
-    if not isinstance(axis, int) or not -ndim <= axis < ndim:
+    try:
+        index = operator.index(axis)
+    except TypeError:
+        raise ShapeError(f"an axis is an integer, not {axis!r}") from None
+    if not -ndim <= index < ndim:
         raise ShapeError(f"axis {axis} is out of range for a value with {ndim} axes")
-    return axis % ndim
+    return index % ndim
 
 
 def normalize_axes(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
     """Return ``axis`` (one, several, or None for all) as a sorted tuple counted from the front."""
     if axis is None:
         return tuple(range(ndim))
-    given = (axis,) if isinstance(axis, int) else tuple(axis)
+    given = tuple(axis) if isinstance(axis, Iterable) else (axis,)
     axes = tuple(sorted(normalize_axis(a, ndim) for a in given))
     if len(set(axes)) < len(axes):
         raise ShapeError(f"axes {given} name an axis twice")

@@ -136,7 +136,7 @@ class expand_dims:
     """
 
     def normalize(x, /, *, axis=0):
-        added = 1 if isinstance(axis, int) else len(axis)
+        added = len(axis) if isinstance(axis, Sequence) else 1
         return {"axis": normalize_axes(axis, x.ndim + added)}
 
     def infer(x, /, *, axis=0):

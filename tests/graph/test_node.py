@@ -141,10 +141,14 @@ def test_unknown_dtypes_and_ragged_data_are_refused():
         tensor([1.0], dtype="flaot32")
     with pytest.raises(DtypeError, match="^cannot make a tensor from list: "):
         tensor([[1.0, 2.0], [3.0]])
-    with pytest.raises(DtypeError, match="^unknown dtype 'complex128'"):
+    with pytest.raises(DtypeError, match="^cannot make a tensor from complex: unknown dtype"):
         tensor(1j)
-    with pytest.raises(DtypeError):
+    with pytest.raises(DtypeError, match="^cannot make a tensor from str: "):
         tensor("words")
+    with pytest.raises(DtypeError, match="^cannot make a tensor from NoneType: "):
+        tensor(None)
+    with pytest.raises(DtypeError, match="^cannot make a tensor from list: .*out of bounds"):
+        tensor([300], dtype="uint8")
 
 
 @pytest.mark.parametrize(

@@ -97,12 +97,22 @@ def test_axes_are_counted_from_the_front():
     assert normalize_axis(-1, 3) == 2
     assert normalize_axes(None, 3) == (0, 1, 2)
     assert normalize_axes(-1, 3) == (2,)
+    assert normalize_axes(np.int64(-1), 3) == (2,)
     assert normalize_axes([2, -3], 3) == (0, 2)
     assert normalize_axes((), 3) == ()
 
 
-@pytest.mark.parametrize("axis", [3, -4, 1.0])
+@pytest.mark.parametrize("axis", [3, -4, np.int64(3)])
 def test_an_axis_that_is_not_there_is_refused(axis):
     with pytest.raises(ShapeError) as caught:
         normalize_axis(axis, 3)
     assert str(caught.value) == f"axis {axis} is out of range for a value with 3 axes"
+
+
+@pytest.mark.parametrize("axis", [1.0, "0", None])
+def test_an_axis_that_is_no_integer_is_refused(axis):
+    with pytest.raises(ShapeError) as caught:
+        normalize_axis(axis, 3)
+    assert str(caught.value) == f"an axis is an integer, not {axis!r}"
+    with pytest.raises(ShapeError):
+        normalize_axes((0, 1.0), 3)
