@@ -1,7 +1,8 @@
 """Data: receives a dataset's declared fields, returns its parts, and from them batches.
 
 One file a dataset. Arrays stay on the host, in the dtype they were stored in (images as uint8),
-until a batch of them is used. Importing this package imports every module in it.
+until a batch of them is used; training batches may go through transforms, and be made ahead in a
+thread. Importing this package imports every module in it.
 """
 
 import importlib
