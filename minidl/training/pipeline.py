@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidl.backends import Backend, resolve_device, use_backend
 from minidl.data import Part, Splits
-from minidl.errors import DataError, MinidlError, ShapeError
+from minidl.errors import CheckpointError, ConfigError, DataError, MinidlError, ShapeError
 from minidl.graph import Spec
 from minidl.training.environment import versions
 from minidl.training.model import Model
@@ -131,13 +131,26 @@ def reopen(run: RunDirectory, reporter: Reporter | None = None, **changes: Any) 
     """Return the trainer of a run, standing where its last checkpoint stands.
 
     ``changes`` replace fields of the config's training section (``epochs=20``).
+
+    Raises
+    ------
+    ConfigError, CheckpointError
+        If the run is finished, or its checkpoint does not fit; it is left as it is then.
     """
     config = run.load_config()
     if changes:
         config = replace(config, training=replace(config.training, **changes))
     checkpoint = run.load("last")
-    trainer = make_trainer(prepare(config, run.dataset_state()), run, reporter)
+    prepared = prepare(config, run.dataset_state())
+    trainer = _trainer(prepared, run, reporter)
     trainer.restore(checkpoint)
+    finished = changes or run.info().get("status") == "finished"
+    if finished and trainer.step >= trainer.total_steps:
+        raise ConfigError(
+            f"the run {run.path} is finished ({trainer.step} of {trainer.total_steps} steps); "
+            f"give --epochs to train on"
+        )
+    _note_start(prepared, run)
     run.truncate_metrics(trainer.step)
     trainer.history = list(run.read_metrics())
     return trainer
@@ -147,36 +160,44 @@ def make_trainer(
     prepared: Prepared, run: RunDirectory | None = None, reporter: Reporter | None = None
 ) -> Trainer:
     """Return the trainer of a prepared config; notes the start in the run directory."""
-    config, splits = prepared.config, prepared.splits
     if run is not None:
-        run.write_info(
-            name=config.name,
-            status="running",
-            started=run.info().get("started") or _now(),
-            device=prepared.backend.device,
-            backend=prepared.backend.name,
-            device_reason=prepared.device_reason,
-            parameters=prepared.model.parameter_count,
-            input={"shape": list(splits.input_spec.shape), "dtype": splits.input_spec.dtype},
-            classes=list(splits.classes),
-            **versions(),
-        )
-        state = config.data.dataset.state()
-        if state:
-            run.write_dataset(state)
-    return Trainer(
-        config, prepared.model, splits.train, splits.validation, splits.test, run, reporter
+        _note_start(prepared, run)
+    return _trainer(prepared, run, reporter)
+
+
+def _trainer(prepared: Prepared, run: RunDirectory | None, reporter: Reporter | None) -> Trainer:
+    splits = prepared.splits
+    parts = splits.train, splits.validation, splits.test
+    return Trainer(prepared.config, prepared.model, *parts, run, reporter)
+
+
+def _note_start(prepared: Prepared, run: RunDirectory) -> None:
+    config, splits = prepared.config, prepared.splits
+    run.write_info(
+        name=config.name,
+        status="running",
+        started=run.info().get("started") or _now(),
+        device=prepared.backend.device,
+        backend=prepared.backend.name,
+        device_reason=prepared.device_reason,
+        parameters=prepared.model.parameter_count,
+        input={"shape": list(splits.input_spec.shape), "dtype": splits.input_spec.dtype},
+        classes=list(splits.classes),
+        **versions(),
     )
+    state = config.data.dataset.state()
+    if state:
+        run.write_dataset(state)
 
 
 def train(trainer: Trainer) -> Model:
     """Run a trainer to its end and note in the run directory how it ended."""
     run = trainer.run_directory
     status = "failed"
-    results: dict[str, dict[str, float]] = {}
+    results = {} if run is None else run.info().get("results", {})
     try:
         with use_backend(trainer.model.backend):
-            results = trainer.train()
+            results = {**results, **trainer.train()}
         status = "finished"
     except BaseException as error:
         status = f"stopped: {type(error).__name__}"
@@ -205,6 +226,8 @@ def load(run: str | Path, checkpoint: str = "last") -> Model:
 def load_model(run: RunDirectory, checkpoint: str = "last") -> Model:
     """Return the model of a run; its data need not be there any more."""
     config, found, info = run.load_config(), run.load(checkpoint), run.info()
+    if "input" not in info:
+        raise CheckpointError(f"{run.path / 'run.json'} does not say what the model takes")
     backend, _ = resolve_device(config.device, config.backend)
     state = run.dataset_state()
     if state is not None:

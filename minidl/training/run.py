@@ -8,6 +8,8 @@ plugins/
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import shutil
 import time
@@ -58,8 +60,10 @@ class RunDirectory:
         CheckpointError
             If it cannot be written or is not empty.
         """
-        chosen = Path(path) if path is not None else _default_path(config.name)
+        chosen = Path("runs") / config.name if path is None else Path(path)
         try:
+            if path is None:
+                chosen = _make_new(chosen)
             chosen.mkdir(parents=True, exist_ok=True)
             if any(chosen.iterdir()):
                 raise CheckpointError(
@@ -123,8 +127,11 @@ class RunDirectory:
 
     def append_metrics(self, line: Mapping[str, Any]) -> None:
         """Add a line to metrics.jsonl."""
-        with self.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        try:
+            with self.metrics.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise CheckpointError(f"cannot write {self.metrics}: {error.strerror}") from None
 
     def read_metrics(self) -> Iterator[dict[str, Any]]:
         """Yield the lines of metrics.jsonl."""
@@ -182,7 +189,7 @@ class RunDirectory:
         pointed = [self.pointed(which) for which in ("last", "best")]
         kept = {entry["checkpoint"] for entry in pointed if entry is not None}
         found = sorted(self.checkpoints.glob("step-*"))
-        kept |= {path.name for path in found[len(found) - keep :]}
+        kept |= {path.name for path in found[-keep:]}
         for path in found:
             if path.name not in kept:
                 shutil.rmtree(path)
@@ -236,11 +243,12 @@ class RunDirectory:
             raise CheckpointError(f"{path} is damaged: {error}") from None
 
 
-def _default_path(name: str) -> Path:
+def _make_new(folder: Path) -> Path:
+    """Make ``<folder>/<time>``, numbered where another run began in the same second."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    path = Path("runs") / name / stamp
-    count = 1
-    while path.exists():
-        path = Path("runs") / name / f"{stamp}-{count}"
-        count += 1
-    return path
+    for count in itertools.count():
+        path = folder / (f"{stamp}-{count}" if count else stamp)
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(parents=True)
+            return path
+    raise AssertionError

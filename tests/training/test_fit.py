@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import minidl as md
-from minidl.errors import CheckpointError
+from minidl.errors import CheckpointError, ConfigError
 from minidl.training import Interrupted, RunDirectory, fit, load, resume
 from minidl.training.pipeline import make_trainer, prepare, train
 
@@ -70,13 +70,14 @@ def test_a_finished_run_holds_what_the_design_says(small, tmp_path):
     assert lines[-1]["split"] == "test"
 
 
-def test_only_the_newest_the_last_and_the_best_checkpoints_are_kept(small, tmp_path):
-    fit(small("training.epochs=6", "training.keep=2"), output_dir=tmp_path / "run")
+@pytest.mark.parametrize("keep", [1, 2, 4, 9])
+def test_only_the_newest_the_last_and_the_best_checkpoints_are_kept(small, tmp_path, keep):
+    fit(small("training.epochs=6", f"training.keep={keep}"), output_dir=tmp_path / "run")
     kept = {path.name for path in (tmp_path / "run/checkpoints").glob("step-*")}
     last = json.loads((tmp_path / "run/checkpoints/last.json").read_text())
     best = json.loads((tmp_path / "run/checkpoints/best.json").read_text())
-    assert {last["checkpoint"], best["checkpoint"]} <= kept
-    assert len(kept) <= 3
+    newest = {f"step-{epoch * 13:08d}" for epoch in range(1, 7)[-keep:]}
+    assert kept == newest | {last["checkpoint"], best["checkpoint"]}
     history = RunDirectory.open(tmp_path / "run").read_metrics()
     validation = [line for line in history if line["split"] == "validation"]
     assert best["value"] == max(line["accuracy"] for line in validation)
@@ -146,3 +147,36 @@ def test_an_autoencoder_learns_to_give_its_inputs_back(small):
     error = float(np.mean((model.predict(inputs) - scaled) ** 2))
     assert model.results["test"]["loss"] == pytest.approx(error, rel=1e-3)
     assert error < 0.6 * float(scaled.var())
+
+
+def test_two_runs_that_begin_in_one_second_get_folders_of_their_own(small, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("time.strftime", lambda _: "20260101-120000")
+    config = small()
+    paths = [RunDirectory.create(None, config).path.name for _ in range(3)]
+    assert paths == ["20260101-120000", "20260101-120000-1", "20260101-120000-2"]
+
+
+def test_a_run_that_died_before_its_test_part_is_finished_by_resuming(small, tmp_path):
+    config = small("training.epochs=1")
+    run = RunDirectory.create(tmp_path / "run", config)
+    trainer = make_trainer(prepare(config), run)
+    trainer.parts["test"] = None  # all that it did before it died
+    trainer.train()
+    assert run.info()["status"] == "running"
+    results = resume(tmp_path / "run").results
+    assert results["test"]["accuracy"] > 0.3
+    assert run.info()["results"] == results
+    assert [line["split"] for line in run.read_metrics()].count("test") == 1
+
+
+def test_resuming_a_finished_run_is_refused_and_changes_nothing(small, tmp_path):
+    fit(small("training.epochs=1"), output_dir=tmp_path / "run")
+    files = ("run.json", "metrics.jsonl", "checkpoints/last.json")
+    before = [(tmp_path / "run" / name).read_bytes() for name in files]
+    with pytest.raises(ConfigError) as caught:
+        resume(tmp_path / "run")
+    assert str(caught.value) == (
+        f"the run {tmp_path / 'run'} is finished (13 of 13 steps); give --epochs to train on"
+    )
+    assert [(tmp_path / "run" / name).read_bytes() for name in files] == before
