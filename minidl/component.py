@@ -193,16 +193,23 @@ def _problem(cls: type[Component], problem: Mapping[str, Any]) -> str:
     label = f"{cls.kind} '{cls.type_name}'" if cls.type_name else cls.__name__
     if problem["type"] == "extra_forbidden":
         return f"{label}: unknown field '{where}'{suggestion(where, known)}"
+    if problem["type"] == "missing" and where in known:
+        return f"{label}: missing field '{where}'"
     return f"{label}: {where}: {problem['msg']}, got {problem['input']!r}"
 
 
 def _accept_lists(hint: Any) -> Any:
-    """Let a tuple field take a list, which is all that TOML has."""
+    """Let tuples, wherever in ``hint`` they stand, take lists, which are all that TOML has."""
     import pydantic
 
-    union = typing.get_origin(hint) in (types.UnionType, typing.Union)
-    options = typing.get_args(hint) if union else (hint,)
-    if any(typing.get_origin(option) is tuple or option is tuple for option in options):
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return typing.Annotated[_accept_lists(inner[0]), *inner[1:]]
+    if origin in (typing.Union, types.UnionType):
+        return typing.Union[tuple(_accept_lists(option) for option in inner)]  # noqa: UP007
+    if origin in (tuple, list, dict):
+        hint = origin[tuple(part if part is ... else _accept_lists(part) for part in inner)]
+    if hint is tuple or origin is tuple:
         convert = pydantic.BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)
         return typing.Annotated[hint, convert]
     return hint

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Optional
 
 import pytest
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, MinLen
 
 from minidl import registry
 from minidl.component import (
@@ -279,3 +279,20 @@ def test_a_field_can_be_replaced():
     assert part.lr == 0.25
     with pytest.raises(ConfigError):
         dataclasses.replace(part, lr=-1.0)
+
+
+def test_lists_serve_as_tuples_wherever_those_stand():
+    class Sizes(Component):
+        kind = "layer"
+        many: Annotated[tuple[int, ...], MinLen(2)]
+        maybe: Optional[tuple[int, int]] = None  # noqa: UP045
+        pairs: list[tuple[int, int]] | None = None
+        named: dict[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
+
+    made = Sizes(many=[1, 2], maybe=[3, 4], pairs=[[5, 6]], named={"a": [7]})
+    assert (made.many, made.maybe) == ((1, 2), (3, 4))
+    assert (made.pairs, made.named) == ([(5, 6)], {"a": (7,)})
+    with pytest.raises(ConfigError, match="many: "):
+        Sizes(many=[1])
+    with pytest.raises(ConfigError, match=r"pairs\.0\.1: "):
+        Sizes(many=[1, 2], pairs=[[1, "x"]])
