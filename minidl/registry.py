@@ -100,10 +100,7 @@ def entry(kind: str, name: str) -> Entry:
         found = _entries.get((kind, name))
         if found is not None:
             return found
-    message = f"unknown {kind} '{name}'{suggestion(name, _names(kind))}"
-    broken = [f"{plugin} ({error})" for plugin, error in broken_plugins(kind).items()]
-    if broken:
-        message += f"\nplugins that failed to load: {'; '.join(broken)}"
+    message = f"unknown {kind} '{name}'{suggestion(name, _names(kind))}{broken_note(kind)}"
     raise UnknownNameError(f"{message}\nknown: {', '.join(_names(kind))}")
 
 
@@ -132,6 +129,13 @@ def broken_plugins(kind: str | None = None) -> dict[str, str]:
         for (group, name, source), error in _loaded.items()
         if error is not None and (kind is None or group == KINDS[kind])
     }
+
+
+def broken_note(*kinds: str) -> str:
+    """Return a line for a message that names the plugins of ``kinds`` that failed, or nothing."""
+    broken = {key: why for kind in kinds for key, why in broken_plugins(kind).items()}
+    lines = "; ".join(f"{plugin} ({why})" for plugin, why in broken.items())
+    return f"\nplugins that failed to load: {lines}" if lines else ""
 
 
 def forget(kind: str, name: str) -> None:

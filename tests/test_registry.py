@@ -232,3 +232,13 @@ def test_every_built_in_kind_has_an_entry_point_of_its_own():
     sources = {entry.source for entry in registry.entries("op")}
     assert "minidl" in sources
     assert all(not Path(source).is_absolute() or Path(source).exists() for source in sources)
+
+
+def test_a_note_for_messages_names_broken_plugins_of_some_kinds(install):
+    install("minidl-broken", "raise RuntimeError('no such driver')", layers="broken")
+    registry.names("layer")
+    assert registry.broken_note("op") == ""
+    assert registry.broken_note("op", "layer") == (
+        "\nplugins that failed to load: "
+        "broken from minidl-broken 1.2 (RuntimeError: no such driver)"
+    )

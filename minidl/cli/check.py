@@ -68,6 +68,7 @@ def _check_named(
         known = [*registry.names("op"), *registry.names("layer")]
         raise UnknownNameError(
             f"no op, layer or config file is called '{name}'{suggestion(name, known)}"
+            f"{registry.broken_note('op', 'layer')}"
         )
     reports = [] if op is None else [check_op(op)]
     if layer is not None:
@@ -76,12 +77,13 @@ def _check_named(
 
 
 def _check_layer(cls: Any, shapes: tuple[str, ...], fields: tuple[str, ...]) -> list[CheckReport]:
+    from minidl.component import validate
     from minidl.config import parse_override
     from minidl.testing import check_layer
 
     given = dict(parse_override(text) for text in fields)
     if shapes or given:
-        return [check_layer(cls(**given), *(_shape(text) for text in shapes))]
+        return [check_layer(cls(**validate(cls, given)), *(_shape(text) for text in shapes))]
     if not cls.samples:
         raise ConfigError(
             f"layer '{cls.type_name}' declares no samples to check it with; "

@@ -80,5 +80,8 @@ def _explain_op(name: str, plugins: tuple[str, ...]) -> Explanation:
         load_plugin(plugin)
     if registry.find("op", name) is None:
         known = [*registry.names("op"), *shipped_configs()]
-        raise UnknownNameError(f"no op or config is called '{name}'{suggestion(name, known)}")
+        raise UnknownNameError(
+            f"no op or config is called '{name}'{suggestion(name, known)}"
+            f"{registry.broken_note('op')}"
+        )
     return explain_op(name)

@@ -76,8 +76,13 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        _fail(f"{where}{error.strerror or error}", 1)
     except Exception as error:  # last resort: one readable message instead of a traceback
-        _fail(f"{type(error).__name__}: {error}\nMINIDL_DEBUG=1 shows where this happened", 1)
+        notes = getattr(error, "__notes__", [])
+        text = "\n".join([f"{type(error).__name__}: {error}", *notes])
+        _fail(f"{text}\nMINIDL_DEBUG=1 shows where this happened", 1)
 
 
 def _fail(message: str, code: int) -> None:

@@ -224,6 +224,10 @@ class Layer(Component):
         except MinidlError as error:
             error.place = place if error.place is None else error.place
             raise
+        except Exception as error:  # a mistake in the code of a layer: say in which
+            if not getattr(error, "__notes__", None):
+                error.add_note(f"in {self.label}")
+            raise
         return self.output_spec
 
     def __call__(self, *inputs: Any, context: Context) -> Tensor:

@@ -165,3 +165,42 @@ def test_every_shipped_config_is_valid(cli):
         name = line.split()[0]
         cli("init", "--template", name, "-o", f"{name}.toml")
         assert cli("config", "check", f"{name}.toml").code == 0
+
+
+def test_what_the_system_refuses_is_one_line(cli, config, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(28, "No space left on device", "/full/file")
+
+    monkeypatch.setattr("minidl.cli.config.read_config", refuse)
+    result = cli("config", "show", config)
+    assert (result.code, result.err) == (1, "error: /full/file: No space left on device\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--input", "2,3"], "layer 'linear': missing field 'units'"),
+        (["-s", 'units="x"'], "layer 'linear': units: Input should be a valid integer, got 'x'"),
+    ],
+)
+def test_wrong_fields_of_a_layer_to_check_are_named(cli, arguments, message):
+    result = cli("check", "linear", *arguments)
+    assert (result.code, result.err) == (2, f"error: {message}\n")
+
+
+def test_a_mistake_in_a_layer_of_a_plugin_file_names_the_layer(cli, config, tmp_path):
+    (tmp_path / "careless.py").write_text(
+        "import minidl as md\n"
+        "@md.layer('careless')\n"
+        "class Careless(md.Layer):\n"
+        "    def forward(self, x):\n"
+        "        return x.no_such_attribute\n"
+    )
+    changes = ["--plugin", "careless.py", "-s", 'model.layers[2].type="careless"']
+    result = cli("train", config, *changes)
+    assert result.code == 1
+    assert result.err == (
+        "error: AttributeError: 'Tensor' object has no attribute 'no_such_attribute'\n"
+        "in layer 'careless_2' (careless, model.layers[2])\n"
+        "MINIDL_DEBUG=1 shows where this happened\n"
+    )

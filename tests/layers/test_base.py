@@ -181,3 +181,16 @@ def test_a_layer_can_be_traced_for_another_batch_size():
     root = make("layer", {"type": "sequential", "layers": [{"type": "reshape", "shape": [3, 2]}]})
     root.setup(Spec((4, 6)))
     assert root(placeholder("x", (9, 6)), context=Context({})).shape == (9, 3, 2)
+
+
+def test_a_mistake_in_the_code_of_a_layer_names_the_layer():
+    class Careless(Layer):
+        type_name = "careless"
+
+        def forward(self, x):
+            return x.no_such_attribute
+
+    root = make("layer", {"type": "sequential", "layers": [Careless()]})
+    with pytest.raises(AttributeError) as caught:
+        root.setup(Spec((2, 3)), place="model")
+    assert caught.value.__notes__ == ["in layer 'careless_0' (careless, model.layers[0])"]
