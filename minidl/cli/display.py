@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Mapping
@@ -31,6 +32,12 @@ def number_text(name: str, value: float) -> str:
     return f"{value:.2%}".replace("%", " %") if "accuracy" in name else f"{value:.4g}"
 
 
+def say(line: str) -> None:
+    """Write a line to stderr; a run outlives the terminal or pipe that it reports to."""
+    with contextlib.suppress(OSError):
+        click.echo(line, err=True)
+
+
 class PlainReporter(Reporter):
     """One line an epoch and part; nothing that floods a log file."""
 
@@ -41,13 +48,11 @@ class PlainReporter(Reporter):
     def started(self, progress: Progress, parameters: int) -> None:
         self._began = time.perf_counter()
         resumed = f" from step {progress.step}" if progress.step else ""
-        click.echo(
-            f"training {parameters:,} parameters for {progress.steps:,} steps{resumed}", err=True
-        )
+        say(f"training {parameters:,} parameters for {progress.steps:,} steps{resumed}")
 
     def stepped(self, progress: Progress, loss: float) -> None:
         if self.verbose > 1 and progress.step % 10 == 0:
-            click.echo(f"step {progress.step}/{progress.steps}  loss {loss:.4g}", err=True)
+            self._print(f"step {progress.step}/{progress.steps}  loss {loss:.4g}")
 
     def measured(self, progress: Progress, split: str, results: Mapping[str, float]) -> None:
         if split == "test":
@@ -66,7 +71,7 @@ class PlainReporter(Reporter):
             self._print(f"checkpoint {path}")
 
     def _print(self, line: str) -> None:
-        click.echo(line, err=True)
+        say(line)
 
     def _clock(self) -> str:
         return f"{time.perf_counter() - self._began:8.1f} s"
@@ -119,7 +124,9 @@ class LiveReporter(PlainReporter):
         )
 
     def _print(self, line: str) -> None:
-        self._display.console.print(line, highlight=False, markup=False)
+        with contextlib.suppress(OSError):
+            self._display.console.print(line, highlight=False, markup=False)
 
     def finished(self, progress: Progress) -> None:
-        self._display.stop()
+        with contextlib.suppress(OSError):
+            self._display.stop()

@@ -20,8 +20,9 @@ def stopping_on_signals(trainer: Any) -> Iterator[None]:
         if received:
             raise KeyboardInterrupt
         received = True
-        click.echo("stopping after this step; once more to stop at once", err=True)
         trainer.interrupt(number)
+        with contextlib.suppress(OSError, RuntimeError):  # in the midst of another write
+            click.echo("stopping after this step; once more to stop at once", err=True)
 
     old = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -50,20 +50,36 @@ def command(
     Writes a run directory with the config, metrics and checkpoints, and prints where it is.
     """
     if resume_from is not None:
-        _require_no_config(config, output_dir, overrides)
+        _require_alone(
+            {
+                "CONFIG": config,
+                "--output-dir": output_dir,
+                "--set": overrides,
+                "--device": device,
+                "--backend": backend,
+                "--seed": seed,
+                "--plugin": plugins,
+                "--dry-run": dry_run,
+            }
+        )
         resume_run(resume_from, epochs, quiet, verbose, no_progress, as_json)
         return
     loaded = read_config(config, overrides, device, backend, seed, plugins, epochs)
+    from minidl.cli.display import say
     from minidl.training.pipeline import make_trainer, prepare
     from minidl.training.run import RunDirectory
 
     prepared = prepare(loaded)
     if not quiet:
-        click.echo(f"device: {prepared.device_reason}", err=True)
+        say(f"device: {prepared.device_reason}")
     if dry_run:
         from minidl.training.summary import summarize
 
-        click.echo(summarize(prepared.model).text())
+        summary = summarize(prepared.model)
+        if as_json:
+            print_json(summary.to_dict())
+        else:
+            click.echo(summary.text())
         return
     run = RunDirectory.create(output_dir, prepared.config)
     _train(make_trainer(prepared, run), quiet, verbose, no_progress, as_json)
@@ -78,11 +94,6 @@ def resume_run(
 
     changes: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
     trainer = reopen(RunDirectory.open(path), **changes)
-    if trainer.step >= trainer.total_steps:
-        raise click.UsageError(
-            f"the run {path} is finished ({trainer.step} of {trainer.total_steps} steps); "
-            f"give --epochs to train on"
-        )
     _train(trainer, quiet, verbose, no_progress, as_json)
 
 
@@ -103,13 +114,12 @@ def _train(trainer: Any, quiet: bool, verbose: int, no_progress: bool, as_json: 
     click.echo(f"run   {path}")
 
 
-def _require_no_config(
-    config: str | None, output_dir: str | None, overrides: tuple[str, ...]
-) -> None:
+def _require_alone(options: dict[str, Any]) -> None:
+    """Raise UsageError if one of ``options``, by name, was given beside --resume."""
     given = [
         name
-        for name, value in (("CONFIG", config), ("-o", output_dir), ("--set", overrides))
-        if value
+        for name, value in options.items()
+        if value is not None and value is not False and value != ()
     ]
     if given:
         raise click.UsageError(

@@ -67,10 +67,37 @@ def test_resume_trains_on_and_refuses_a_finished_run(cli, trained):
     assert again.code == 0, again.err
 
 
-def test_train_with_resume_takes_no_config(cli, trained, config):
-    result = cli("train", config, "--resume", trained)
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["net.toml"], "CONFIG"),
+        (["--device", "cpu"], "--device"),
+        (["--seed", "0", "--dry-run"], "--seed or --dry-run"),
+        (["-s", "seed=1"], "--set"),
+    ],
+)
+def test_train_with_resume_takes_nothing_that_the_run_decides(cli, trained, arguments, named):
+    result = cli("train", *arguments, "--resume", trained)
     assert result.code == 2
-    assert "--resume goes on with the config of the run; it takes no CONFIG" in result.err
+    expected = f"--resume goes on with the config of the run; it takes no {named}\n"
+    assert result.err.endswith(expected)
+
+
+def test_a_dry_run_gives_json_too(cli, config):
+    report = json.loads(cli("train", config, "--dry-run", "--json").out)
+    assert report["parameters"] == 1210
+
+
+def test_a_run_outlives_the_pipe_that_it_reports_to(config):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "minidl", "train", str(config), "-o", "run"]
+    with os.fdopen(writer, "wb") as stderr:
+        result = subprocess.run(
+            command, cwd=config.parent, stderr=stderr, stdout=subprocess.PIPE, timeout=60
+        )
+    assert result.returncode == 0
+    assert result.stdout.decode().startswith("test  loss ")
 
 
 def test_evaluate_gives_what_training_measured(cli, trained):
