@@ -22,9 +22,23 @@ def make_reporter(quiet: bool, verbose: int, progress: bool) -> Reporter:
     return PlainReporter(verbose)
 
 
-def results_text(results: Mapping[str, float]) -> str:
-    """Return results as ``loss 0.0312  accuracy 98.61 %``."""
-    return "  ".join(f"{name} {number_text(name, value)}" for name, value in results.items())
+def results_text(results: Mapping[str, Any]) -> str:
+    """Return results as ``loss 0.0312  accuracy 98.61 %``; those that are lists are left out."""
+    numbers = {name: value for name, value in results.items() if not isinstance(value, list)}
+    return "  ".join(f"{name} {number_text(name, value)}" for name, value in numbers.items())
+
+
+def lists_text(results: Mapping[str, Any]) -> str:
+    """Return results that are lists, as a confusion matrix is: lines to put behind the others."""
+    text = ""
+    for name, value in results.items():
+        if isinstance(value, list):
+            rows = value if value and isinstance(value[0], list) else [value]
+            cells = [[f"{c:.4g}" if isinstance(c, float) else str(c) for c in row] for row in rows]
+            width = max((len(cell) for row in cells for cell in row), default=0)
+            lines = [" ".join(cell.rjust(width) for cell in row) for row in cells]
+            text += "\n" + "\n  ".join([name, *lines])
+    return text
 
 
 def number_text(name: str, value: float) -> str:

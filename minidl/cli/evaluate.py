@@ -20,11 +20,11 @@ from minidl.cli.options import checkpoint_option, json_option, print_json
 @json_option
 def command(run: str, split: str, checkpoint: str, as_json: bool) -> None:
     """Measure the run directory RUN on a part of its data."""
-    from minidl.cli.display import results_text
+    from minidl.cli.display import lists_text, results_text
     from minidl.training.pipeline import evaluate
 
     results = evaluate(run, split, checkpoint)
     if as_json:
         print_json({"run": run, "split": split, "checkpoint": checkpoint, "results": results})
     else:
-        click.echo(f"{split}  {results_text(results)}")
+        click.echo(f"{split}  {results_text(results)}{lists_text(results)}")

@@ -98,7 +98,7 @@ def resume_run(
 
 
 def _train(trainer: Any, quiet: bool, verbose: int, no_progress: bool, as_json: bool) -> None:
-    from minidl.cli.display import make_reporter, results_text
+    from minidl.cli.display import lists_text, make_reporter, results_text
     from minidl.cli.signals import stopping_on_signals
     from minidl.training.pipeline import train
 
@@ -110,7 +110,8 @@ def _train(trainer: Any, quiet: bool, verbose: int, no_progress: bool, as_json: 
         print_json({"run": path, "results": model.results})
         return
     split = next(s for s in ("test", "validation", "train") if s in model.results)
-    click.echo(f"{split}  {results_text(model.results[split])}")
+    results = model.results[split]
+    click.echo(f"{split}  {results_text(results)}{lists_text(results)}")
     click.echo(f"run   {path}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from minidl.component import C, Component, component
 from minidl.errors import DtypeError, ShapeError
@@ -19,13 +19,13 @@ class Loss(Component):
     ----------
     task : {"classification", "regression"}
         What the targets are, and so what ``predict`` prints.
-    metrics : tuple of str
+    metrics : tuple of str or tables
         Metrics that are measured unless the config names others.
     """
 
     kind = "loss"
     task: ClassVar[Literal["classification", "regression"]] = "regression"
-    metrics: ClassVar[tuple[str, ...]] = ()
+    metrics: ClassVar[tuple[Any, ...]] = ()
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Return the scalar loss of a batch: the mean over its samples, unless said otherwise.

@@ -2,44 +2,144 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import field
+from typing import Annotated, Any
 
-from annotated_types import Ge, Lt
+from annotated_types import Ge, Gt, Lt
 
 from minidl import ops
 from minidl.component import Component
 from minidl.errors import DtypeError, ShapeError
 from minidl.graph import Tensor
-from minidl.graph.spec import is_float
+from minidl.graph.spec import INTEGERS, is_float
 from minidl.losses.base import Loss, check_prediction, check_values, label_of, loss
 
 
+class _OfClasses(Loss):
+    """Base of losses of one class among several, with weights and ignored positions."""
+
+    task = "classification"
+
+    weight: list[Annotated[float, Ge(0)]] | None = field(default=None, kw_only=True)
+    ignore_index: int | None = field(default=None, kw_only=True)
+    axis: int = field(default=-1, kw_only=True)
+
+    @property
+    def metrics(self) -> tuple[Any, ...]:  # type: ignore[override]
+        """Accuracy, of the same axis and without the positions that are ignored."""
+        accuracy = {"type": "accuracy", "axis": self.axis}
+        if self.ignore_index is not None:
+            accuracy["ignore_index"] = self.ignore_index
+        return ("accuracy",) if accuracy == {"type": "accuracy", "axis": -1} else (accuracy,)
+
+    def _options(self, prediction: Tensor, target: Tensor) -> dict[str, Any]:
+        """Check that all fits and return the arguments of the op."""
+        check_logits(self, prediction, target, self.axis)
+        classes = prediction.shape[self.axis]
+        if self.weight is not None and len(self.weight) != classes:
+            raise ShapeError(
+                f"{label_of(self)}: weight has {len(self.weight)} values, but predictions of shape "
+                f"{prediction.shape} have {classes} classes"
+            )
+        if self.ignore_index is not None and is_float(target.dtype):
+            raise DtypeError(
+                f"{label_of(self)}: ignore_index goes with integer classes, not with "
+                f"probabilities ({target.dtype})"
+            )
+        return {"weight": self.weight, "ignore_index": self.ignore_index, "axis": self.axis}
+
+
 @loss("cross_entropy")
-class CrossEntropy(Loss):
+class CrossEntropy(_OfClasses):
     """L = −Σ_c y_c log softmax(z)_c, the mean over samples.    ∂L/∂z = (softmax(z) − y) / n
 
-    Predictions z are logits of shape (batch, ..., classes). Targets are integer classes of shape
-    (batch, ...) or float probabilities y of the shape of the logits.
+    Predictions z are logits of shape (batch, ..., classes): every position of a sequence counts
+    as a sample. Targets are integer classes of shape (batch, ...) or float probabilities y of the
+    shape of the logits.
 
     Attributes
     ----------
     label_smoothing : float
         ε in [0, 1): y becomes (1 − ε) · y + ε / classes. Szegedy et al., "Rethinking the
         Inception architecture for computer vision", 2016.
+    weight : list of float, optional
+        What each class counts; with integer classes the mean divides by the sum of the weights.
+    ignore_index : int, optional
+        Positions whose target this is have no part in the mean, as with -100 in PyTorch; it may
+        be a class or not. A batch of nothing else has the loss 0.
+    axis : int
+        The axis of the classes. Images of logits, (batch, classes, height, width), take 1.
     """
-
-    task = "classification"
-    metrics = ("accuracy",)
 
     label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
-        check_logits(self, prediction, target)
+        options = self._options(prediction, target)
         smoothing = self.label_smoothing
-        return ops.cross_entropy(prediction, target, label_smoothing=smoothing, axis=-1)
+        return ops.cross_entropy(prediction, target, label_smoothing=smoothing, **options)
 
     def output(self, prediction: Tensor) -> Tensor:
-        return ops.softmax(prediction, axis=-1)
+        return ops.softmax(prediction, axis=self.axis)
+
+
+@loss("nll")
+class NegativeLogLikelihood(_OfClasses):
+    """L = −z_y, the mean over samples: predictions z are log probabilities.    ∂L/∂z = −y / n
+
+    For a model that ends with ``log_softmax``, in the shapes of ``cross_entropy``, which takes
+    logits and is the same. Targets are integer classes.
+
+    Attributes
+    ----------
+    weight : list of float, optional
+        What each class counts; the mean divides by the sum of the weights.
+    ignore_index : int, optional
+        Positions whose target this is have no part in the mean.
+    axis : int
+        The axis of the classes.
+    """
+
+    def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
+        if is_float(target.dtype):
+            raise DtypeError(
+                f"{label_of(self)}: targets must be integer classes, not {target.dtype}; for "
+                f"probabilities use the loss 'kl_div'"
+            )
+        return ops.nll(prediction, target, **self._options(prediction, target))
+
+    def output(self, prediction: Tensor) -> Tensor:
+        return ops.exp(prediction)
+
+
+@loss("kl_div")
+class KLDivergence(Loss):
+    """L = Σ_c y_c (log y_c − z_c), the mean over samples: how far probabilities are from targets.
+
+    Predictions z are log probabilities of shape (batch, ..., classes), as ``log_softmax`` gives
+    them; targets y are probabilities of the same shape. PyTorch's reduction "batchmean".
+
+    Attributes
+    ----------
+    log_target : bool
+        Targets are log probabilities too.
+    """
+
+    task = "classification"
+
+    log_target: bool = False
+
+    def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
+        wanted = check_values(self, prediction, target)
+        if prediction.ndim < 2:
+            raise ShapeError(
+                f"{label_of(self)}: predictions must be log probabilities of shape (batch, ..., "
+                f"classes), not {prediction.shape}"
+            )
+        apart = ops.kl_div(prediction, wanted, log_target=self.log_target, reduction="none")
+        return apart.sum(axis=-1).mean()
+
+    def output(self, prediction: Tensor) -> Tensor:
+        return ops.exp(prediction)
 
 
 @loss("binary_cross_entropy")
@@ -48,34 +148,140 @@ class BinaryCrossEntropy(Loss):
 
     Predictions z are logits of any shape (batch, ...); targets y, 0 or 1 or between, have the
     same shape. With several outputs each is a question of its own.
+
+    Attributes
+    ----------
+    pos_weight : float or list of float, optional
+        What the term of y counts against that of 1 − y: the number of negatives for each
+        positive balances them. A list has a value for each place of the last axis.
     """
 
     task = "classification"
     metrics = ("accuracy",)
 
+    pos_weight: Annotated[float, Gt(0)] | list[Annotated[float, Gt(0)]] | None = None
+
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
         wanted = check_values(self, prediction, target)
-        return ops.binary_cross_entropy_with_logits(prediction, wanted)
+        weight = self.pos_weight
+        if isinstance(weight, list) and prediction.shape[-1:] != (len(weight),):
+            raise ShapeError(
+                f"{label_of(self)}: pos_weight has {len(weight)} values, which do not fit the last "
+                f"axis of predictions of shape {prediction.shape}"
+            )
+        return ops.binary_cross_entropy_with_logits(prediction, wanted, pos_weight=weight)
 
     def output(self, prediction: Tensor) -> Tensor:
         return ops.sigmoid(prediction)
 
 
-def check_logits(part: Component, prediction: Tensor, target: Tensor) -> None:
+@loss("triplet_margin")
+class TripletMargin(Loss):
+    """Vectors of one class near each other, of different ones apart by a margin.
+
+    L = mean of max(0, d(a, p) − d(a, n) + margin). Predictions are vectors (batch, features),
+    targets integer classes (batch,). Triplets are made of each batch: for every sample a the
+    farthest p of its class and the nearest n of another; samples that lack one of them do not
+    count. So a batch should hold several samples of each class. Hermans, Beyer and Leibe, "In
+    defense of the triplet loss for person re-identification", 2017.
+
+    Attributes
+    ----------
+    margin : float
+        Above 0.
+    p : float
+        Which norm of a difference is the distance d; above 0.
+    """
+
+    margin: Annotated[float, Gt(0)] = 1.0
+    p: Annotated[float, Gt(0)] = 2.0
+
+    def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
+        check_prediction(self, prediction)
+        if prediction.ndim != 2 or target.shape != prediction.shape[:1]:
+            raise ShapeError(
+                f"{label_of(self)}: takes vectors of shape (batch, features) and classes of shape "
+                f"(batch,), not {prediction.shape} and {target.shape}"
+            )
+        if target.dtype not in INTEGERS:
+            raise DtypeError(
+                f"{label_of(self)}: targets are classes and must be integers, not {target.dtype}"
+            )
+        return ops.batch_hard_triplet(prediction, target, margin=self.margin, p=self.p)
+
+
+@loss("ctc")
+class CTC(Loss):
+    """Labels in their order, with no place in time: L = −log P(labels), all alignments summed.
+
+    Predictions are logits (batch, time, classes), one class being ``blank``; targets are integer
+    classes (batch, labels), shorter ones filled up at their end with blank or with a negative
+    number. The loss of a sample is divided by the number of its labels, then the mean is taken,
+    as PyTorch does. Graves et al., "Connectionist temporal classification", 2006.
+
+    Attributes
+    ----------
+    blank : int
+        The class that stands for nothing.
+    zero_infinity : bool
+        Samples with more labels than there is time for count as 0; otherwise the loss is
+        infinite.
+    """
+
+    task = "classification"
+
+    blank: Annotated[int, Ge(0)] = 0
+    zero_infinity: bool = False
+
+    def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
+        check_prediction(self, prediction)
+        if prediction.ndim != 3 or target.ndim != 2 or target.shape[0] != prediction.shape[0]:
+            raise ShapeError(
+                f"{label_of(self)}: takes logits of shape (batch, time, classes) and targets of "
+                f"shape (batch, labels), not {prediction.shape} and {target.shape}"
+            )
+        if target.dtype not in INTEGERS:
+            raise DtypeError(f"{label_of(self)}: targets must be integers, not {target.dtype}")
+        batch, time, classes = prediction.shape
+        if self.blank >= classes:
+            raise ShapeError(
+                f"{label_of(self)}: blank is {self.blank}, but predictions of shape "
+                f"{prediction.shape} have {classes} classes"
+            )
+        labels = target.astype("int64")
+        lengths = ((labels >= 0) & (labels != self.blank)).sum(axis=1)
+        return ops.ctc(
+            ops.permute_dims(ops.log_softmax(prediction, axis=-1), (1, 0, 2)),
+            labels,
+            ops.full((batch,), time, dtype="int64"),
+            lengths,
+            blank=self.blank,
+            zero_infinity=self.zero_infinity,
+        )
+
+    def output(self, prediction: Tensor) -> Tensor:
+        return ops.softmax(prediction, axis=-1)
+
+
+def check_logits(part: Component, prediction: Tensor, target: Tensor, axis: int = -1) -> None:
     """Raise ShapeError or DtypeError unless these are logits with classes or probabilities.
 
     The message names ``part`` and both shapes, and says how to end the model or what to convert.
     """
     check_prediction(part, prediction)
     label, logits, given = label_of(part), prediction.shape, target.shape
-    if len(logits) < 2 or logits[-1] < 2:
+    if not -len(logits) <= axis < len(logits):
+        raise ShapeError(f"{label}: axis {axis} is out of range for predictions of shape {logits}")
+    axis %= len(logits)
+    if len(logits) < 2 or logits[axis] < 2:
         raise ShapeError(
             f"{label}: predictions must be logits of shape (batch, classes) with two classes or "
             f"more, not {logits}; end the model with {{ type = 'linear', units = <classes> }}, "
             f"or use the loss 'binary_cross_entropy' for one logit a sample"
         )
-    wanted = logits if is_float(target.dtype) else logits[:-1]
-    if target.dtype == "bool" or (wanted == logits and given == logits[:-1]):
+    positions = logits[:axis] + logits[axis + 1 :]
+    wanted = logits if is_float(target.dtype) else positions
+    if target.dtype == "bool" or (wanted == logits and given == positions):
         raise DtypeError(
             f"{label}: targets of shape {given} are classes and must be integers, "
             f"not {target.dtype}; convert them (astype('int64'))"

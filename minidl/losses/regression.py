@@ -7,8 +7,9 @@ from typing import Annotated
 from annotated_types import Gt
 
 from minidl import ops
+from minidl.errors import ShapeError
 from minidl.graph import Tensor
-from minidl.losses.base import Loss, check_values, loss
+from minidl.losses.base import Loss, check_values, label_of, loss
 
 
 @loss("squared_error")
@@ -63,3 +64,41 @@ class Huber(Loss):
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
         return ops.huber(prediction, check_values(self, prediction, target), delta=self.delta)
+
+
+@loss("smooth_l1")
+class SmoothL1(Loss):
+    """Distance beyond β and quadratic within, a mean: ``huber`` with δ = β, divided by β.
+
+    With d = h_i − y_i: ½ d² / β where |d| ≤ β, else |d| − ½ β. Girshick, "Fast R-CNN", 2015.
+
+    Attributes
+    ----------
+    beta : float
+        β, above 0.
+    """
+
+    metrics = ("mae", "r2")
+
+    beta: Annotated[float, Gt(0)] = 1.0
+
+    def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return ops.smooth_l1(prediction, check_values(self, prediction, target), beta=self.beta)
+
+
+@loss("cosine_embedding")
+class CosineEmbedding(Loss):
+    """The angle to a target vector: L = 1 − cos(h, y), the mean over samples.
+
+    The vectors stand on the last axis, (batch, ..., features); their lengths play no part. It is
+    PyTorch's loss of that name where all pairs are alike.
+    """
+
+    def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
+        wanted = check_values(self, prediction, target)
+        if prediction.ndim < 2:
+            raise ShapeError(
+                f"{label_of(self)}: predictions must be vectors of shape (batch, ..., features), "
+                f"not {prediction.shape}"
+            )
+        return (1.0 - ops.cosine_similarity(prediction, wanted, axis=-1)).mean()

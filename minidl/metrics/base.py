@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -14,8 +15,9 @@ class Metric(Component):
 
     Attributes
     ----------
-    better : {"higher", "lower"}
-        Which direction is an improvement.
+    better : {"higher", "lower", ""}
+        Which direction is an improvement; empty where the result is no single number, so that it
+        cannot decide which weights are best.
     """
 
     kind = "metric"
@@ -41,9 +43,18 @@ class Metric(Component):
         """
         return [a + b for a, b in zip(total, batch, strict=True)]
 
-    def result(self, total: Sequence[Any]) -> float:
-        """Return the metric from the statistics of all batches, joined."""
+    def result(self, total: Sequence[Any]) -> float | list[Any]:
+        """Return the metric from the statistics of all batches, joined.
+
+        A number; where ``better`` is empty, a list of numbers or of such lists. NaN where nothing
+        was seen that it could be measured by.
+        """
         raise NotImplementedError
+
+
+def ratio(part: Any, whole: Any) -> float:
+    """Return part / whole as a number, NaN for nothing of nothing."""
+    return float(part) / float(whole) if whole else math.nan
 
 
 def metric(name: str) -> Callable[[C], C]:

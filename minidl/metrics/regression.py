@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,6 +38,17 @@ class MeanSquaredError(_MeanError):
     def statistics(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, ...]:
         error = prediction - check_values(self, prediction, target)
         return ops.square(error).sum(), tensor(error.size)
+
+
+@metric("rmse")
+class RootMeanSquaredError(MeanSquaredError):
+    """Root of the mean of squares, √(Σ (h_i − y_i)² / n), over samples and outputs.
+
+    The root is taken once, of the mean over the whole part.
+    """
+
+    def result(self, total: Sequence[Any]) -> float:
+        return math.sqrt(super().result(total))
 
 
 @metric("r2")

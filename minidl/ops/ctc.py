@@ -212,7 +212,8 @@ def _emitted(x: Tensor, path: Tensor) -> Tensor:
     """Return the log probability of each place of the path at each time: (T, N, S)."""
     ops = registry.get
     t, n, c = x.shape
-    rows = ops("op", "expand_dims")(ops("op", "arange")(n), axis=1) * c + path
+    samples = ops("op", "expand_dims")(ops("op", "arange")(n), axis=1)
+    rows = ops("op", "ravel_index")(samples, path, lengths=(n, c))
     by_class = ops("op", "permute_dims")(x, (1, 2, 0)).reshape((n * c, t))
     taken = ops("op", "take")(by_class, rows, axis=0)
     return ops("op", "permute_dims")(taken, (2, 0, 1))

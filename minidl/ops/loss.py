@@ -485,10 +485,11 @@ def _reduce_counted(
         losses = where(kept, losses, 0.0)
     if reduction != "mean" or (kept is None and own is None):
         return reduced(losses, reduction)
-    if own is None:
-        total = kept.sum().astype(losses.dtype)
-    else:
+    if own is not None:
         total = (own if kept is None else where(kept, own, 0.0)).sum()
+    else:
+        assert kept is not None
+        total = kept.sum().astype(losses.dtype)
     return losses.sum() / (total + (total == 0).astype(total.dtype))
 
 

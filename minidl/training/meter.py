@@ -35,13 +35,13 @@ class Meter:
             total = self._totals[index]
             self._totals[index] = values if total is None else metric.merge(total, values)
 
-    def result(self) -> dict[str, float]:
-        """Return the mean loss and each metric by its name."""
+    def result(self) -> dict[str, Any]:
+        """Return the mean loss and each metric by its name; a few are lists of numbers."""
         if not self.samples:
             return {}
-        results = {"loss": self._loss / self.samples}
+        results: dict[str, Any] = {"loss": self._loss / self.samples}
         for metric, total in zip(self.metrics, self._totals, strict=True):
-            results[metric.type_name] = float(metric.result(total))
+            results[metric.type_name] = metric.result(total)
         return results
 
     def to_dict(self) -> dict[str, Any]:

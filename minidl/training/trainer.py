@@ -427,7 +427,7 @@ def best_criterion(config: Config) -> tuple[str, bool]:
     ConfigError
         If ``best_metric`` is none of what is measured.
     """
-    metrics = metrics_of(config)
+    metrics = [metric for metric in metrics_of(config) if metric.better]
     name = config.training.best_metric or (metrics[0].type_name if metrics else "loss")
     better = {"loss": "lower", **{metric.type_name: metric.better for metric in metrics}}
     if name not in better:

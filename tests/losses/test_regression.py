@@ -23,6 +23,8 @@ VALUES = [
     ("mae", abs(D).mean(), np.sign(D) / 4),
     ("huber", huber(D, 1.0).mean(), np.clip(D, -1, 1) / 4),
     ({"type": "huber", "delta": 0.75}, huber(D, 0.75).mean(), np.clip(D, -0.75, 0.75) / 4),
+    ("smooth_l1", huber(D, 1.0).mean(), np.clip(D, -1, 1) / 4),
+    ({"type": "smooth_l1", "beta": 0.5}, huber(D, 0.5).mean() * 2, np.clip(D, -0.5, 0.5) / 2),
 ]
 
 
@@ -44,7 +46,10 @@ def test_integer_targets_are_values_too(loss):
     assert whole.item() == expected.item()
 
 
-NAMES = ["squared_error", "mse", "mae", "huber", "binary_cross_entropy"]
+NAMES = [
+    *("squared_error", "mse", "mae", "huber", "smooth_l1"),
+    *("cosine_embedding", "binary_cross_entropy", "kl_div"),
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -80,7 +85,16 @@ def test_delta_is_above_zero():
     assert str(error.value) == "loss 'huber': delta: Input should be greater than 0, got 0.0"
 
 
-@pytest.mark.parametrize("name", ["squared_error", "mse", "mae", "huber"])
+def test_cosine_embedding_is_the_mean_over_vectors():
+    cosines = (P * Y).sum(1) / np.linalg.norm(P, axis=1) / np.linalg.norm(Y, axis=1)
+    made = make("loss", "cosine_embedding")
+    assert made(tensor(P), tensor(Y)).item() == pytest.approx(1 - cosines.mean())
+    assert made(tensor(3 * P), tensor(P)).item() == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "name", ["squared_error", "mse", "mae", "huber", "smooth_l1", "cosine_embedding"]
+)
 def test_what_a_regression_is_measured_by(name):
     made = make("loss", name)
     assert made.task == "regression"

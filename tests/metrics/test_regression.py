@@ -34,6 +34,7 @@ def test_errors_are_means_over_samples_and_outputs(shape):
     difference = p.astype("float64") - y
     assert measure("mae", p, y) == pytest.approx(np.abs(difference).mean(), rel=1e-6)
     assert measure("mse", p, y) == pytest.approx((difference**2).mean(), rel=1e-6)
+    assert measure("rmse", p, y) == pytest.approx(np.sqrt((difference**2).mean()), rel=1e-6)
 
 
 @pytest.mark.parametrize("mean", [0.0, 1e5])
@@ -78,7 +79,7 @@ def test_integer_targets_are_values_too():
     assert measure("mae", p, np.array([1, 4])) == pytest.approx(1.25)
 
 
-@pytest.mark.parametrize("name", ["mae", "mse", "r2"])
+@pytest.mark.parametrize("name", ["mae", "mse", "rmse", "r2"])
 def test_a_column_against_a_vector_is_refused(name):
     with pytest.raises(ShapeError) as error:
         make("metric", name).statistics(tensor(np.zeros((4, 1))), tensor(np.zeros(4)))

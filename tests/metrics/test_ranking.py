@@ -1,0 +1,76 @@
+"""The area under the ROC curve: by hand, against scikit-learn, and messages."""
+
+import math
+
+import numpy as np
+import pytest
+
+from minidl.component import make
+from minidl.errors import ShapeError
+from minidl.graph import tensor
+
+
+def measure(predictions, targets, batch=7, **fields):
+    made = make("metric", {"type": "auc", **fields})
+    total = None
+    for start in range(0, len(targets), batch):
+        p, y = predictions[start : start + batch], targets[start : start + batch]
+        values = [
+            np.asarray(value.numpy(), "float64") for value in made.statistics(tensor(p), tensor(y))
+        ]
+        total = values if total is None else made.merge(total, values)
+    return made.result(total)
+
+
+def test_pairs_in_order_are_counted():
+    scores = np.array([0.1, 0.4, 0.35, 0.8], "float32")
+    assert measure(scores, np.array([0, 0, 1, 1])) == 0.75
+    assert measure(scores, np.array([0, 0, 1, 1]), batch=1) == 0.75
+    assert measure(np.zeros(4, "float32"), np.array([0, 0, 1, 1])) == 0.5
+
+
+@pytest.mark.parametrize("batch", [1, 13, 1000])
+@pytest.mark.parametrize("levels", [4, 10**6])
+@pytest.mark.parametrize("dtype", ["bool", "int64", "uint8", "float32"])
+def test_it_is_that_of_scikit_learn(batch, levels, dtype):
+    metrics = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(0)
+    there = rng.integers(0, 2, 200)
+    scores = (np.round((rng.normal(size=200) + there) * levels) / levels).astype("float32")
+    expected = pytest.approx(metrics.roc_auc_score(there, scores))
+    assert measure(scores, there.astype(dtype), batch) == expected
+    assert measure(scores[:, None], there.astype(dtype)[:, None], batch) == expected
+
+
+def test_two_classes_are_ranked_by_the_difference_of_their_logits():
+    rng = np.random.default_rng(1)
+    logits, there = rng.normal(size=(50, 2)).astype("float32"), rng.integers(0, 2, 50)
+    score = logits[:, 1].astype("float64") - logits[:, 0]
+    assert measure(logits, there) == measure(score, there)
+    ignored = np.where(np.arange(50) % 3 == 0, -100, there)
+    kept = ignored >= 0
+    assert measure(logits, ignored) == measure(score[kept], there[kept])
+
+
+@pytest.mark.parametrize("targets", [[0, 0], [1, 1], [-100, 1]])
+def test_without_both_kinds_it_is_not_a_number(targets):
+    assert math.isnan(measure(np.array([0.5, 1.0]), np.array(targets)))
+    assert math.isnan(measure(np.array([np.nan, 1.0]), np.array([0, 1])))
+
+
+@pytest.mark.parametrize(
+    ("prediction", "target", "message"),
+    [
+        ((4, 3), (4,), "takes two classes, not the 3 of predictions of shape (4, 3)"),
+        (
+            (4, 3),
+            (4, 3),
+            "takes one logit a sample, (batch,) or (batch, 1), or two classes with integer "
+            "targets, not predictions of shape (4, 3) with targets of shape (4, 3)",
+        ),
+    ],
+)
+def test_other_shapes_are_refused(prediction, target, message):
+    with pytest.raises(ShapeError) as error:
+        measure(np.zeros(prediction), np.zeros(target, "int64"))
+    assert str(error.value) == f"metric 'auc': {message}"
