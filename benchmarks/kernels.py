@@ -43,7 +43,8 @@ def cases(rng: np.random.Generator) -> list[Case]:
     found: list[Case] = []
     for shape in ((64, 128), (1024, 1024)):
         x, y, zero = normal(*shape), normal(*shape), np.zeros((), "float32")
-        found += [(name, [x], {}) for name in ("sigmoid", "relu", "erf")]
+        found += [(name, [x], {}) for name in ("sigmoid", "relu", "erf", "gelu_erf")]
+        found += [("leaky_relu", [x], {"negative_slope": 0.01})]
         found += [("clip", [x], {"min": -1.0, "max": 1.0})]
         found += [("where", [x > 0, x, y], {}), ("where", [x > 0, x, zero], {})]
         found += [("pow", [x, np.asarray(k, "float32")], {}) for k in (2, 3)]
@@ -54,6 +55,11 @@ def cases(rng: np.random.Generator) -> list[Case]:
         over = {"axis": axes, "keepdims": False}
         found += [(name, [x], over) for name in ("sum", "mean", "max", "logsumexp")]
         found += [("var", [x], {**over, "correction": 0.0})]
+    for shape, axes in [((768, 128), (1,)), ((128, 256), (0,)), ((128, 16, 32, 32), (0, 2, 3))]:
+        x, g = normal(*shape), normal(*shape)
+        r = np.ones([1 if i in axes else n for i, n in enumerate(shape)], "float32")
+        found += [("standardize", [x], {"axis": axes, "eps": 1e-5, "centred": True})]
+        found += [("norm_gradient", [g, x, r], {"axis": axes})]
     for shape in ((64, 10), (4096, 10), (64, 10000)):
         found += [(name, [normal(*shape)], {"axis": 1}) for name in ("softmax", "log_softmax")]
     return found

@@ -1,17 +1,11 @@
-"""Kernels of the numpy backend for activations: the passes of the pure rule, block by block."""
+"""Kernels of the numpy backend for activations that beat the pure rule."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from minidl import registry
 from minidl.backends.base import kernel
-
-_BLOCK = 8192
-"""Elements that stay in a core's cache through many passes over them."""
 
 
 @kernel("numpy", "leaky_relu")
@@ -20,27 +14,6 @@ def leaky_relu(x: np.ndarray, *, negative_slope: float, out: np.ndarray) -> np.n
     np.multiply(x, negative_slope, out=out)
     choose = np.maximum if negative_slope <= 1 else np.minimum
     return choose(out, x, out=out)
-
-
-def _by_blocks(name: str) -> Callable[..., np.ndarray]:
-    """Return a kernel of the op ``name`` in which what lies between x and out stays in cache."""
-
-    def compute(x: np.ndarray, *, out: np.ndarray, **attributes: Any) -> np.ndarray:
-        op = registry.get("op", name)
-        if x.size <= _BLOCK or not out.flags.c_contiguous:
-            out[...] = op.run(np, x, **attributes)
-            return out
-        whole, result = np.ascontiguousarray(x).reshape(-1), out.reshape(-1)
-        for start in range(0, whole.size, _BLOCK):
-            block = slice(start, start + _BLOCK)
-            result[block] = op.run(np, whole[block], **attributes)
-        return out
-
-    return compute
-
-
-for _name in ("elu", "softplus", "gelu_tanh", "silu", "mish", "hardswish"):
-    kernel("numpy", _name)(_by_blocks(_name))
 
 
 @kernel("numpy", "gelu_erf")

@@ -126,7 +126,7 @@ class prelu:
     "elu",
     elementwise=True,
     floating=True,
-    scalar="where(x > 0, x, alpha * expm1(minimum(x, 0)))",
+    scalar="maximum(x, 0) + alpha * expm1(minimum(x, 0))",
     kink="at 0 the gradient is alpha",
     samples=[
         sample(Draw((3, 4), kinks=(0.0,))),
@@ -151,7 +151,8 @@ class elu:
         return {"alpha": float(alpha)}
 
     def forward(xp, x, *, alpha):
-        return xp.where(x > 0, x, alpha * xp.expm1(xp.minimum(x, xp.zeros_like(x))))
+        zero = xp.zeros_like(x)
+        return xp.maximum(x, zero) + alpha * xp.expm1(xp.minimum(x, zero))
 
     def backward(g, z, x, *, alpha):
         return g * where(x > 0, 1, z + alpha)

@@ -50,6 +50,15 @@ def test_the_pure_rule_is_right_at_a_large_mean_too():
     np.testing.assert_allclose(single, double, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(2_000_000, 2), (500_000, 2, 4)])
+def test_millions_of_rows_in_float32_have_variance_1(shape):
+    x = np.random.default_rng(0).normal(3, 2, size=shape).astype("float32")
+    axis = tuple(i for i in range(len(shape)) if i != 1)
+    z = ops.standardize(tensor(x), axis=axis).numpy().astype("float64")
+    np.testing.assert_allclose(z.mean(axis), 0, atol=1e-5)
+    np.testing.assert_allclose((z * z).mean(axis), 1, atol=1e-5)
+
+
 def test_a_constant_is_0_and_passes_no_gradient():
     x = tensor(np.full((3, 5), 7e4, "float32"))
     z = ops.standardize(x, axis=1)
