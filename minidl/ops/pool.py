@@ -11,7 +11,7 @@ from minidl.errors import ShapeError
 from minidl.graph.leaves import tensor
 from minidl.graph.op import Draw, op, sample
 from minidl.graph.spec import Spec
-from minidl.ops.conv import bordered, grid_size, pair, side_pairs, single, windows
+from minidl.ops.conv import bordered, grid_size, pair, side_pairs, single, times, windows
 from minidl.ops.reduction import mean
 from minidl.ops.shape import expand_dims, squeeze
 
@@ -52,8 +52,8 @@ def _pooled(x, kernel_size, stride, padding, dilation):
         for start in range(-before, count * step - before, step):
             if not any(0 <= start + k * reach < n for k in range(kernel)):
                 raise ShapeError(
-                    f"padding {padding} leaves a window of {kernel_size} without any element "
-                    f"of the input of {x.shape[2:]}"
+                    f"padding {padding} leaves a window of {times(kernel_size)} without any "
+                    f"element of the input of {times(x.shape[2:])}"
                 )
     return x.with_shape((*x.shape[:2], *grid))
 

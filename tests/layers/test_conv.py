@@ -1,0 +1,239 @@
+"""Layers of convolution, pooling, upsampling and borders: PyTorch's, and what they refuse."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from parity import compare_layer_with_torch
+
+from minidl import registry
+from minidl.component import make
+from minidl.errors import ConfigError, DtypeError, ShapeError
+from minidl.graph import Spec
+
+
+def random(*shape):
+    return np.random.default_rng(shape).normal(size=shape)
+
+
+def refusal(layer, *specs, error=ShapeError):
+    """Return the message with which a layer refuses inputs of these specs."""
+    with pytest.raises(error) as caught:
+        make("layer", layer).setup(*(Spec(*s) for s in specs), path="it", place="model.layers[0]")
+    return str(caught.value)
+
+
+def wrong_field(name, **fields):
+    """Return the message with which a layer refuses its fields."""
+    with pytest.raises(ConfigError) as caught:
+        registry.get("layer", name)(**fields)
+    return str(caught.value)
+
+
+# -- PyTorch -----------------------------------------------------------------------------------
+
+TRAINABLE = [
+    ("Conv1d", "conv1d", (2, 4, 9), {"kernel_size": 3, "stride": 2, "padding": 1}),
+    ("Conv1d", "conv1d", (2, 4, 9), {"kernel_size": 4, "padding": "same", "bias": False}),
+    ("Conv2d", "conv2d", (2, 4, 7, 8), {"kernel_size": 3, "padding": 1}),
+    ("Conv2d", "conv2d", (2, 4, 7, 8), {"kernel_size": (3, 2), "groups": 2, "dilation": (2, 1)}),
+    ("Conv2d", "conv2d", (2, 4, 7, 8), {"kernel_size": 3, "padding": "same", "bias": False}),
+    ("ConvTranspose2d", "conv_transpose2d", (2, 4, 3, 5), {"kernel_size": 4, "stride": 2}),
+    (
+        "ConvTranspose2d",
+        "conv_transpose2d",
+        (2, 4, 3, 5),
+        {"kernel_size": 3, "stride": 2, "padding": 1, "output_padding": (1, 0), "groups": 2},
+    ),
+]
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize(("theirs", "ours", "shape", "options"), TRAINABLE)
+def test_convolutions_are_those_of_pytorch(theirs, ours, shape, options):
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    module = getattr(torch.nn, theirs)(shape[1], 6, **options)
+    config = {"type": ours, "out_channels": 6, **options}
+    compare_layer_with_torch(config, module, [random(*shape)])
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize(
+    ("theirs", "ours", "shape", "options"),
+    [
+        ("MaxPool1d", "max_pool1d", (2, 3, 9), {"kernel_size": 3, "stride": 2, "dilation": 2}),
+        ("MaxPool2d", "max_pool2d", (2, 3, 7, 8), {"kernel_size": 2, "ceil_mode": True}),
+        ("AvgPool1d", "avg_pool1d", (2, 3, 9), {"kernel_size": 3, "padding": 1}),
+        ("AvgPool2d", "avg_pool2d", (2, 3, 7, 8), {"kernel_size": (2, 3), "stride": 2}),
+        (
+            "AvgPool2d",
+            "avg_pool2d",
+            (2, 3, 7, 8),
+            {"kernel_size": 3, "padding": 1, "count_include_pad": False},
+        ),
+        ("AdaptiveAvgPool2d", "adaptive_avg_pool2d", (2, 3, 7, 8), {"output_size": (3, 4)}),
+        ("Upsample", "upsample", (2, 3, 4, 5), {"scale_factor": 2}),
+        ("Upsample", "upsample", (2, 3, 4, 5), {"size": (7, 6), "mode": "bilinear"}),
+    ],
+)
+def test_layers_without_parameters_are_those_of_pytorch(theirs, ours, shape, options):
+    torch = pytest.importorskip("torch")
+    module = getattr(torch.nn, theirs)(**options)
+    compare_layer_with_torch({"type": ours, **options}, module, [random(*shape)])
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("padding", [1, [1, 2], [1, 2, 3, 0]])
+@pytest.mark.parametrize("mode", ["constant", "reflect", "replicate"])
+def test_borders_are_those_of_pytorch(mode, padding):
+    torch = pytest.importorskip("torch")
+    sides = [padding] * 4 if isinstance(padding, int) else padding
+    sides = sides if mode == "constant" or len(sides) == 4 else [*sides, 0, 0]
+
+    def call(module, x):
+        value = {"value": 0.5} if mode == "constant" else {}
+        return torch.nn.functional.pad(x, sides, mode=mode, **value)
+
+    config = {"type": "pad", "padding": padding, "mode": mode}
+    config |= {"value": 0.5} if mode == "constant" else {}
+    compare_layer_with_torch(config, torch.nn.Identity(), [random(2, 3, 4, 5)], call=call)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("kind", ["avg", "max"])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_global_pooling_is_a_reduction(kind, keepdims):
+    torch = pytest.importorskip("torch")
+
+    def call(module, x):
+        reduce = torch.mean if kind == "avg" else torch.amax
+        return reduce(x, (2, 3), keepdim=keepdims)
+
+    config = {"type": f"global_{kind}_pool", "keepdims": keepdims}
+    compare_layer_with_torch(config, torch.nn.Identity(), [random(2, 3, 4, 5)], call=call)
+
+
+# -- what does not fit -------------------------------------------------------------------------
+
+
+def test_conv2d_refuses_rows_with_advice():
+    assert refusal({"type": "conv2d", "out_channels": 4, "kernel_size": 3}, ((8, 784),)) == (
+        "layer 'it' (conv2d, model.layers[0]): it takes images with channels, of shape (batch, "
+        "channels, height, width), not (8, 784); put a 'reshape' before it if the numbers are "
+        "there in another shape ({ type = 'reshape', shape = [1, 28, 28] }) (its input is "
+        "float32[8, 784])"
+    )
+
+
+def test_conv2d_refuses_bytes_with_advice():
+    message = refusal(
+        {"type": "conv2d", "out_channels": 4, "kernel_size": 3},
+        ((8, 1, 9, 9), "uint8"),
+        error=DtypeError,
+    )
+    assert message.startswith("layer 'it' (conv2d, model.layers[0]): it takes floats, not uint8; ")
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "message"),
+    [
+        (
+            {"type": "conv2d", "out_channels": 4, "kernel_size": 5},
+            (8, 3, 4, 9),
+            "conv2d: a kernel of 5 x 5 does not fit into an input of 4 x 9",
+        ),
+        (
+            {"type": "conv2d", "out_channels": 4, "kernel_size": 3, "groups": 2},
+            (8, 3, 9, 9),
+            "groups = 2 must divide the channels in and out, 3 and 4",
+        ),
+        (
+            {"type": "conv2d", "out_channels": 4, "kernel_size": 3, "groups": 3},
+            (8, 3, 9, 9),
+            "groups = 3 must divide the channels in and out, 3 and 4",
+        ),
+        (
+            {"type": "conv2d", "out_channels": 4, "kernel_size": 3, "padding": "same", "stride": 2},
+            (8, 3, 9, 9),
+            "conv2d: padding 'same' needs a stride of 1, not 2 x 2; give it as numbers",
+        ),
+        (
+            {"type": "max_pool2d", "kernel_size": [3, 5]},
+            (8, 3, 4, 4),
+            "max_pool2d: a kernel of 3 x 5 does not fit into an input of 4 x 4",
+        ),
+        (
+            {"type": "avg_pool2d", "kernel_size": 2, "padding": 2},
+            (8, 3, 4, 4),
+            "sum_pool2d: padding ((2, 2), (2, 2)) leaves a window of 2 x 2 without any element of "
+            "the input of 4 x 4",
+        ),
+        (
+            {"type": "pad", "padding": 4, "mode": "reflect"},
+            (8, 3, 4, 4),
+            "pad_reflect: a border of 4 cannot be made from axis 2 of length 4",
+        ),
+        (
+            {"type": "pad", "padding": [1, 1]},
+            (8, 3),
+            "it takes images or sequences, of shape (batch, channels, height, width) or (batch, "
+            "channels, length), not (8, 3)",
+        ),
+        (
+            {"type": "pad", "padding": [1, 1, 2, 2]},
+            (8, 3, 4),
+            "sequences have 2 sides, and padding gives 4",
+        ),
+        (
+            "global_avg_pool",
+            (8, 3),
+            "it takes images or sequences, of shape (batch, channels, ...), not (8, 3)",
+        ),
+        (
+            {"type": "upsample", "scale_factor": 0.1},
+            (8, 3, 4, 4),
+            "interpolate: from size (4, 4) comes (0, 0), which has no elements",
+        ),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(layer, shape, message):
+    name = layer if isinstance(layer, str) else layer["type"]
+    shown = ", ".join(map(str, shape))
+    assert refusal(layer, (shape,)) == (
+        f"layer 'it' ({name}, model.layers[0]): {message} (its input is float32[{shown}])"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "message"),
+    [
+        (
+            "conv2d",
+            {"out_channels": 4, "kernel_size": [3, 0]},
+            "kernel_size: it is at least 1, got 0",
+        ),
+        (
+            "conv2d",
+            {"out_channels": 4, "kernel_size": 3, "padding": -1},
+            "padding: it is at least 0, got -1",
+        ),
+        ("max_pool2d", {"kernel_size": 2, "stride": 0}, "stride: it is at least 1, got 0"),
+        ("upsample", {}, "it takes one of scale_factor and size"),
+        ("upsample", {"scale_factor": 2, "size": 4}, "it takes one of scale_factor and size"),
+        ("upsample", {"scale_factor": -1.0}, "scale_factor: it is greater than 0, got -1.0"),
+        (
+            "upsample",
+            {"scale_factor": 2, "align_corners": True},
+            "align_corners: corners are aligned in mode 'bilinear' alone",
+        ),
+        ("pad", {"padding": [1, 2, 3]}, "padding: it is one number, 2 or 4 of them, got [1, 2, 3]"),
+        (
+            "pad",
+            {"padding": 1, "mode": "reflect", "value": 1.0},
+            "value: the border has one in mode 'constant' alone",
+        ),
+    ],
+)
+def test_fields_without_meaning_are_refused(name, fields, message):
+    assert wrong_field(name, **fields) == f"layer '{name}': {message}"
