@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 from annotated_types import MinLen
 
 from minidl.errors import ConfigError, suggestion
-from minidl.graph import Spec, Tensor, sample
+from minidl.graph import Sample, Spec, Tensor, sample
 from minidl.layers.base import Context, Layer, layer
 
 _NOT_IN_NAMES = ".:/"
@@ -41,7 +41,7 @@ class Sequential(Layer):
         What the input of the container is called in ``inputs``.
     """
 
-    samples = (
+    samples: ClassVar[tuple[Sample, ...]] = (
         sample((3, 4), layers=[{"type": "linear", "units": 2}, {"type": "tanh"}]),
         sample((3, 4), layers=[{"type": "linear", "units": 4, "repeat": 2}]),
         sample(
