@@ -342,11 +342,14 @@ class _Plan:
         if self.kernel[0] == 1 and self.stride[0] == 1:
             return shaped[:, 0]
         strips = self._empty_strips(block, room)
-        strips[...] = 0
-        for p in range(self.kernel[0]):
+        if self.stride[0] > 1:
+            strips[...] = 0
+        strips[:, :, :, height:] = 0
+        strips[:, :, :, self.begins(height)] = shaped[:, 0]
+        for p in range(1, self.kernel[0]):
             start = p * self.dilation[0]
-            rows_seen = slice(start, start + (height - 1) * self.stride[0] + 1, self.stride[0])
-            target = strips[:, :, :, rows_seen]
+            seen = slice(start, start + (height - 1) * self.stride[0] + 1, self.stride[0])
+            target = strips[:, :, :, seen]
             np.add(target, shaped[:, p], out=target)
         return strips
 
