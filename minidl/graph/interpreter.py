@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from minidl.backends import Backend, current_backend
 from minidl.errors import GraphError, ShapeError
 from minidl.graph.leaves import placeholder_op
 from minidl.graph.node import Tensor, toposort
-from minidl.graph.spec import check_dtype
+from minidl.graph.spec import array_dtype
 
 _FOREVER = 1 << 60
 
@@ -126,6 +127,7 @@ class Program:
         self._buffers = pool.buffers
         self._fresh: dict[int, Tensor] = {}
         self._state_buffers: dict[str, int] = {}
+        self._state_specs = {old.name: old.spec for old, _ in self.state}
         instructions = []
         held: dict[int, int] = {}
         fixed = dict(self._constants)
@@ -177,11 +179,11 @@ class Program:
     def _state_slots(self, owner: Mapping[int, int]) -> dict[int, str]:
         """Return, by id, the nodes that may be written straight into a state's spare array."""
         outputs = {owner[id(node)] for node in self.outputs}
-        news = [owner[id(new)] for _, new in self.state]
+        takers = Counter(owner[id(new)] for _, new in self.state)
         return {
             id(new): old.name
             for old, new in self.state
-            if id(new) not in outputs and news.count(id(new)) == 1 and new._value is None
+            if id(new) not in outputs and takers[id(new)] == 1 and new._value is None
         }
 
     def _instruction(
@@ -217,7 +219,8 @@ class Program:
                 buffers[index] = self.backend.empty(node.shape, node.dtype)
             for name, index in self._state_buffers.items():
                 assert state is not None
-                buffers[index] = state.spare(name, functools.partial(self._allocate_state, name))
+                allocate = functools.partial(self.backend.empty, *self._state_specs[name])
+                buffers[index] = state.spare(name, allocate)
             for compute, arguments, result, buffer, dead in self._code:
                 values = [registers[index] for index in arguments]
                 if buffer is None:
@@ -254,10 +257,10 @@ class Program:
             )
         registers = list(known)
         for node, array in zip(self.inputs, arrays, strict=True):
-            if tuple(array.shape) != node.shape or check_dtype(array.dtype) != node.dtype:
+            if tuple(array.shape) != node.shape or array_dtype(array.dtype) != node.dtype:
                 raise ShapeError(
                     f"input '{node.name}' takes {node.spec}, "
-                    f"not {check_dtype(array.dtype)}{list(array.shape)}"
+                    f"not {array_dtype(array.dtype)}{list(array.shape)}"
                 )
             registers[self._register[id(node)]] = array
         if self.state and state is None:
@@ -291,10 +294,6 @@ class Program:
         if name in self._state_buffers:
             return array
         return self.backend.xp.asarray(array, copy=True)
-
-    def _allocate_state(self, name: str) -> Any:
-        spec = next(old.spec for old, _ in self.state if old.name == name)
-        return self.backend.empty(*spec)
 
 
 class _Lifetimes:

@@ -9,7 +9,7 @@ from minidl.backends import current_backend
 from minidl.errors import DtypeError, GraphError
 from minidl.graph.node import Tensor
 from minidl.graph.op import Op, op
-from minidl.graph.spec import DEFAULT_FLOAT, DEFAULT_INTEGER, Spec, check_dtype
+from minidl.graph.spec import DEFAULT_FLOAT, DEFAULT_INTEGER, Spec, array_dtype, check_dtype
 
 _NO_RULE = "it is a leaf of the graph"
 
@@ -66,7 +66,7 @@ def tensor(data: Any, dtype: Any = None, name: str = "") -> Tensor:
 
 def from_array(array: Any, name: str = "") -> Tensor:
     """Wrap an array of the current backend as a constant, without copying it."""
-    spec = Spec(tuple(array.shape), check_dtype(array.dtype))
+    spec = Spec(tuple(array.shape), array_dtype(array.dtype))
     return Tensor(constant, (), {"spec": spec}, spec, name, (current_backend(), array))
 
 

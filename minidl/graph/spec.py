@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from minidl.errors import DtypeError, ShapeError, suggestion
 
@@ -75,6 +76,12 @@ def check_dtype(dtype: object) -> str:
             f"unknown dtype '{name}'{suggestion(name, DTYPES)} (known: {', '.join(DTYPES)})"
         )
     return name
+
+
+@functools.lru_cache(maxsize=64)
+def array_dtype(dtype: Any) -> str:
+    """Return what :func:`check_dtype` does of an array's dtype, asking the namespace once."""
+    return check_dtype(dtype)
 
 
 def is_float(dtype: str) -> bool:
