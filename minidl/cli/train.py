@@ -109,9 +109,10 @@ def _train(trainer: Any, quiet: bool, verbose: int, no_progress: bool, as_json: 
     if as_json:
         print_json({"run": path, "results": model.results})
         return
-    split = next(s for s in ("test", "validation", "train") if s in model.results)
-    results = model.results[split]
-    click.echo(f"{split}  {results_text(results)}{lists_text(results)}")
+    measured = [split for split in ("test", "validation", "train") if split in model.results]
+    for split in measured[:1]:
+        results = model.results[split]
+        click.echo(f"{split}  {results_text(results)}{lists_text(results)}")
     click.echo(f"run   {path}")
 
 
