@@ -118,7 +118,7 @@ def sklearn_step(sizes: tuple[int, ...], batch: int) -> Step:
     classes = list(range(sizes[-1]))
 
     def step() -> None:
-        network.partial_fit(inputs, targets, classes)
+        network.partial_fit(inputs, targets, classes=classes)
 
     return step
 
