@@ -246,7 +246,8 @@ def _write(printed: _Printed) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
         symbols.setdefault(id(node), name)
 
     def implied(node: Tensor, attribute: str, value: Any) -> bool:
-        return attribute == "dtype" or (attribute == "axis" and id(node) in printed.opaque)
+        whole = attribute in ("axis", "keepdims") and id(node) in printed.opaque
+        return whole or attribute == "dtype"
 
     notation = Notation(symbols, hidden=set(printed.hidden), implied=implied)
     scalars = frozenset(name for name, node in printed.named.items() if not node.shape)

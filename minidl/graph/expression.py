@@ -178,6 +178,8 @@ def write_op(op: Op, children: Sequence[ast.expr], attributes: Mapping[str, ast.
             arguments = [ast.List(arguments)]
         return ast.Call(name, arguments, _keywords(attributes))
     given = dict(zip(op.tensors, children, strict=True)) | dict(attributes)
+    if absent := set(op.attribute_names) - set(given):
+        template = _Without(absent).visit(template)
     written = substitute(template, given)
     rest = {name: value for name, value in attributes.items() if name not in _names(template)}
     if rest and isinstance(written, ast.Call):
@@ -283,6 +285,24 @@ class _Substitute(Rewrite):
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         return self.given.get(node.id, node)
+
+
+class _Without(Rewrite):
+    """Leaves out keyword arguments that go without saying, and keepdims where axis does."""
+
+    def __init__(self, names: set[str]) -> None:
+        self.names = names
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        call = self.generic_visit(node)
+        assert isinstance(call, ast.Call)
+        said = [k for k in call.keywords if not self._unsaid(k)]
+        whole = any(k.arg == "axis" for k in call.keywords if k not in said)
+        call.keywords = [k for k in said if not (whole and k.arg == "keepdims")]
+        return call
+
+    def _unsaid(self, keyword: ast.keyword) -> bool:
+        return isinstance(keyword.value, ast.Name) and keyword.value.id in self.names
 
 
 def _is_silent_cast(node: Tensor) -> bool:

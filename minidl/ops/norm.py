@@ -58,7 +58,7 @@ class standardize:
     x : Tensor
         Integers are converted to float32.
     axis : int or tuple of int
-        What mean and variance are taken over.
+        What mean and variance are taken over; default the last axis.
     eps : float
         Added to the variance.
     centred : bool
@@ -70,11 +70,11 @@ class standardize:
         If there is no such axis, or no element along it.
     """
 
-    def normalize(x, /, *, axis, eps=1e-5, centred=True):
+    def normalize(x, /, *, axis=-1, eps=1e-5, centred=True):
         axes = normalize_axes(axis, x.ndim)
         return {"axis": axes, "eps": float(eps), "centred": bool(centred)}
 
-    def infer(x, /, *, axis, eps=1e-5, centred=True):
+    def infer(x, /, *, axis=-1, eps=1e-5, centred=True):
         refuse_empty(x, axis)
         return x
 

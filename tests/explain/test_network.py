@@ -90,6 +90,18 @@ NETWORKS = {
     "huber": Case([linear(3), {"type": "dropout"}, linear(2)], "huber", (5, 3), (5, 2)),
     "mae of one output": Case([linear(1)], "mae", (5, 1), (5, 1)),
     "log_softmax": Case([linear(3), {"type": "log_softmax"}], "mae", (5, 4), (5, 3)),
+    "normalised, gated, residual": Case(
+        [
+            linear(4),
+            {"type": "residual", "layers": [{"type": "layer_norm"}, {"type": "gelu"}]},
+            {"type": "rms_norm"},
+            linear(4, tie="linear_0"),
+            {"type": "swiglu"},
+        ],
+        "mse",
+        (5, 4),
+        (5, 2),
+    ),
     "a sequence, in rows": Case(
         [linear(3), {"type": "tanh"}, {"type": "flatten"}, linear(2)],
         "cross_entropy",
