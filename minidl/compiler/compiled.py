@@ -11,7 +11,7 @@ from minidl.backends import Backend, current_backend
 from minidl.compiler.simplify import simplify
 from minidl.errors import GraphError
 from minidl.graph import Graph, Program, Tensor, evaluate, from_array, tensor, toposort, trace
-from minidl.graph.leaves import is_leaf, placeholder_op
+from minidl.graph.leaves import placeholder_op
 from minidl.graph.op import as_tensor
 from minidl.graph.spec import DEFAULT_FLOAT, is_float, promote
 from minidl.graph.trace import flatten
@@ -23,6 +23,7 @@ class compile:
     The function is traced on placeholders the first time it is called with arguments of given
     shapes and dtypes, and from then on runs as a flat program without Python in between. It may
     use :func:`minidl.grad` inside, and call other compiled functions, which become part of it.
+    What it returns is computed: a gradient that is taken outside does not see into it.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ class compile:
         count = len(flatten(arguments)[0])
         varying = [i for i, leaf in enumerate(leaves) if i < count or _is_array(leaf)]
         tensors = _as_inputs([leaves[i] for i in varying])
-        if any(is_leaf(node, placeholder_op) for node in toposort(tensors, computed=False)):
+        if any(node.op is placeholder_op for node in toposort(tensors, computed=False)):
             return self._function(*arguments, **options)  # called by a function being traced
         key = current_backend(), structure, tuple(node.spec for node in tensors)
         with self._lock:
@@ -101,7 +102,10 @@ def _structure(tree: Any, *, by_name: bool) -> Hashable:
         return type(tree), tuple(_structure(item, by_name=by_name) for item in tree)
     if _is_array(tree):
         return None
-    return _option(tree) if by_name else _require_number(tree)
+    if by_name:
+        return _option(tree)
+    _require_number(tree)
+    return None
 
 
 def _is_array(value: Any) -> bool:

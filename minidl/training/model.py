@@ -136,7 +136,9 @@ class Model:
         """Return a copy of every parameter and buffer, by path."""
         return {p.path: self.backend.to_numpy(self.state.values[p.path]) for p in self.parameters}
 
-    def set_weights(self, weights: Mapping[str, np.ndarray], source: str = "the weights") -> None:
+    def set_weights(
+        self, weights: Mapping[str, np.ndarray], source: str = "what was given"
+    ) -> None:
         """Replace every parameter and buffer.
 
         Raises

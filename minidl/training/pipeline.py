@@ -42,7 +42,9 @@ class Prepared:
         return part
 
 
-def prepare(config: str | Path | Config, dataset_state: dict[str, Any] | None = None) -> Prepared:
+def prepare(
+    config: str | Path | Config | dict[str, Any], dataset_state: dict[str, Any] | None = None
+) -> Prepared:
     """Load the data of ``config``, choose its device and make its model.
 
     Every shape is inferred and every parameter made here, and loss and metrics are tried on a
@@ -95,7 +97,7 @@ def _check_classes(model: Model, splits: Splits, config: Config) -> None:
 
 
 def fit(
-    config: str | Path | Config,
+    config: str | Path | Config | dict[str, Any],
     *,
     output_dir: str | Path | None = None,
     reporter: Reporter | None = None,
@@ -104,8 +106,8 @@ def fit(
 
     Parameters
     ----------
-    config : str, Path or Config
-        A TOML file, or what :func:`minidl.config.load_config` returned.
+    config : str, Path, Config or dict
+        A TOML file, what :func:`minidl.config.load_config` returned, or what such a file holds.
     output_dir : str or Path, optional
         The run directory, new or empty. Default: nothing is written.
     reporter : Reporter, optional
@@ -268,10 +270,18 @@ def batch_spec(sample: Spec, size: int) -> Spec:
     return sample.with_shape((size, *sample.shape))
 
 
-def _as_config(config: str | Path | Config) -> Config:
-    from minidl.config import load_config
+def _as_config(config: str | Path | Config | dict[str, Any]) -> Config:
+    from minidl.config import Config, config_from_dict, load_config
 
-    return load_config(config) if isinstance(config, str | Path) else config
+    if isinstance(config, str | Path):
+        return load_config(config)
+    if isinstance(config, dict):
+        return config_from_dict(config)
+    if not isinstance(config, Config):
+        raise ConfigError(
+            f"a config is the path of a TOML file, a dict or a Config, not {type(config).__name__}"
+        )
+    return config
 
 
 def _now() -> str:

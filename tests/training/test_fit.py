@@ -180,3 +180,15 @@ def test_resuming_a_finished_run_is_refused_and_changes_nothing(small, tmp_path)
         f"the run {tmp_path / 'run'} is finished (13 of 13 steps); give --epochs to train on"
     )
     assert [(tmp_path / "run" / name).read_bytes() for name in files] == before
+
+
+def test_a_config_may_be_a_dict_and_nothing_else(small):
+    config = small("training.epochs=1")
+    made = fit(config.to_dict())
+    for name, array in fit(config).weights().items():
+        np.testing.assert_array_equal(made.weights()[name], array)
+    with pytest.raises(ConfigError) as caught:
+        fit(None)
+    assert str(caught.value) == (
+        "a config is the path of a TOML file, a dict or a Config, not NoneType"
+    )
