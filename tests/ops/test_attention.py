@@ -55,7 +55,8 @@ def test_a_row_without_anything_is_zero_and_so_is_its_gradient():
          "scores of shape (2, 3)"),
         ((3,), np.ones((2, 3), bool), "masked_softmax: a mask of shape (2, 3) does not broadcast "
          "to scores of shape (3,)"),
-        ((2, 0), np.ones((2, 0), bool), "masked_softmax: shape (2, 0) has no elements along axis 1"),
+        ((2, 0), np.ones((2, 0), bool), "masked_softmax: shape (2, 0) has no elements along "
+         "axis 1"),
     ],
 )  # fmt: skip
 def test_a_mask_that_does_not_fit_is_an_error(x, mask, message):
