@@ -1,10 +1,13 @@
-"""Convolutions and pooling of the numpy backend, beside PyTorch's where that is installed.
+"""Convolutions, pooling and a whole CNN step, beside PyTorch's where that is installed.
 
-python benchmarks/conv.py [NAME ...]
+Prints milliseconds, the quickest of some calls. The number of threads is that of the environment:
+
+    OMP_NUM_THREADS=4 OPENBLAS_NUM_THREADS=4 python benchmarks/conv.py [NAME ...]
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -12,92 +15,128 @@ from typing import Any
 
 import numpy as np
 
-from minidl.graph import Program, grad, placeholder
+from minidl.component import make
+from minidl.graph import Program, Spec, grad, placeholder
 from minidl.ops import conv2d, conv_transpose2d, max_pool2d
+from minidl.training.model import Model
+from minidl.training.step import Steps
+from minidl.training.update import Update
 
 try:
     import torch
-    import torch.nn.functional as torch_functions
 except ImportError:
-    torch = None
+    torch = None  # type: ignore[assignment]
 
-CONVOLUTIONS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
-    "mnist-1": ((64, 1, 28, 28), (32, 1, 3, 3), {"padding": 1}),
-    "mnist-2": ((64, 32, 14, 14), (64, 32, 3, 3), {"padding": 1}),
-    "lenet-2": ((64, 6, 14, 14), (16, 6, 5, 5), {}),
-    "resnet-1": ((64, 16, 32, 32), (16, 16, 3, 3), {"padding": 1}),
-    "resnet-2": ((64, 16, 32, 32), (32, 16, 3, 3), {"padding": 1, "stride": 2}),
-    "resnet-3": ((64, 64, 8, 8), (64, 64, 3, 3), {"padding": 1}),
-    "pointwise": ((64, 64, 14, 14), (128, 64, 1, 1), {}),
-    "depthwise": ((64, 64, 14, 14), (64, 1, 3, 3), {"padding": 1, "groups": 64}),
-    "grouped": ((64, 64, 14, 14), (64, 16, 3, 3), {"padding": 1, "groups": 4}),
-    "large": ((4, 64, 112, 112), (64, 64, 3, 3), {"padding": 1}),
-    "sequence": ((32, 64, 1, 256), (64, 64, 1, 5), {"padding": (0, 2)}),
-}
-TRANSPOSED: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
-    "decoder": ((64, 64, 7, 7), (64, 32, 4, 4), {"padding": 1, "stride": 2}),
-}
-POOLS = {"pool-2": ((64, 32, 28, 28), 2, {}), "pool-3": ((64, 32, 28, 28), 3, {"stride": 2})}
+Case = tuple[str, Any, list[tuple[int, ...]], dict[str, Any]]
+
+CASES: list[Case] = [
+    ("mnist-1", conv2d, [(64, 1, 28, 28), (32, 1, 3, 3)], {"padding": 1}),
+    ("mnist-2", conv2d, [(64, 32, 14, 14), (64, 32, 3, 3)], {"padding": 1}),
+    ("lenet-2", conv2d, [(64, 6, 14, 14), (16, 6, 5, 5)], {}),
+    ("resnet-1", conv2d, [(64, 16, 32, 32), (16, 16, 3, 3)], {"padding": 1}),
+    ("resnet-2", conv2d, [(64, 16, 32, 32), (32, 16, 3, 3)], {"padding": 1, "stride": 2}),
+    ("resnet-3", conv2d, [(64, 64, 8, 8), (64, 64, 3, 3)], {"padding": 1}),
+    ("pointwise", conv2d, [(64, 64, 14, 14), (128, 64, 1, 1)], {}),
+    ("depthwise", conv2d, [(64, 64, 14, 14), (64, 1, 3, 3)], {"padding": 1, "groups": 64}),
+    ("grouped", conv2d, [(64, 64, 14, 14), (64, 16, 3, 3)], {"padding": 1, "groups": 4}),
+    ("large", conv2d, [(4, 64, 112, 112), (64, 64, 3, 3)], {"padding": 1}),
+    ("sequence", conv2d, [(32, 64, 1, 256), (64, 64, 1, 5)], {"padding": (0, 2)}),
+    ("decoder", conv_transpose2d, [(64, 64, 7, 7), (64, 32, 4, 4)], {"padding": 1, "stride": 2}),
+    ("pool-2", max_pool2d, [(64, 32, 28, 28)], {"kernel_size": 2}),
+    ("pool-3", max_pool2d, [(64, 32, 28, 28)], {"kernel_size": 3, "stride": 2}),
+]
+STEP = "cnn-step"
 
 
 def main(chosen: list[str]) -> None:
-    print(f"{'milliseconds':12} {'forward':>15} {'by input':>15} {'by weight':>15}")
-    print(f"{'':12}" + f" {'minidl':>7} {'torch':>7}" * 3)
+    """Measure what is named, or everything, and print a table."""
+    heads = ("forward", "by input", "by weight")
+    print(f"{'':10}" + "".join(f" {head:>15}" for head in heads))
+    print(f"{'':10}" + " " + "  ".join(f"{'minidl':>7} {'torch':>7}" for _ in heads))
     rng = np.random.default_rng(0)
-    table = [(name, conv2d, "conv2d", case) for name, case in CONVOLUTIONS.items()]
-    table += [(name, conv_transpose2d, "conv_transpose2d", c) for name, c in TRANSPOSED.items()]
-    for name, ours, theirs, (image, weight, options) in table:
+    for name, op, shapes, options in CASES:
         if not chosen or name in chosen:
-            arrays = [rng.normal(size=shape).astype("float32") for shape in (image, weight)]
-            report(name, ours_times(ours, arrays, options), their_times(theirs, arrays, options))
-    for name, (image, size, options) in POOLS.items():
-        if not chosen or name in chosen:
-            arrays = [rng.normal(size=image).astype("float32")]
-            given = {"kernel_size": size, **options}
-            pooled = ours_times(max_pool2d, arrays, given)
-            report(name, pooled, their_times("max_pool2d", arrays, given))
+            arrays = [rng.normal(size=shape).astype("float32") for shape in shapes]
+            report(name, minidl_times(op, arrays, options), torch_times(op.name, arrays, options))
+    if not chosen or STEP in chosen:
+        images = rng.random(size=(64, 1, 28, 28), dtype="float32")
+        labels = rng.integers(0, 10, 64)
+        theirs = [] if torch is None else [best_of(torch_step(images, labels), 30)]
+        report(STEP, [best_of(minidl_step(images, labels), 30)], theirs)
 
 
-def ours_times(op: Callable, arrays: list[np.ndarray], options: dict[str, Any]) -> list[float]:
+def minidl_times(op: Any, arrays: list[np.ndarray], options: dict[str, Any]) -> list[float]:
     """Return milliseconds of the op and of its gradient by each input."""
     inputs = [placeholder(f"x{i}", a.shape, str(a.dtype)) for i, a in enumerate(arrays)]
     z = op(*inputs, **options)
     seed = placeholder("seed", z.shape, z.dtype)
-    given = np.ones(z.shape, z.dtype)
-    forward = Program(inputs, [z])
-    backward = [Program([*inputs, seed], [grad(z, x, seed)]) for x in inputs]
-    return [
-        best_of(lambda: forward(arrays)),
-        *(best_of(lambda p=p: p([*arrays, given])) for p in backward),
-    ]
+    programs = [Program([*inputs, seed], [node]) for node in (z, *grad(z, inputs, seed))]
+    given = [*arrays, np.ones(z.shape, z.dtype)]
+    return [best_of(lambda program=program: program(given)) for program in programs]
 
 
-def their_times(name: str, arrays: list[np.ndarray], options: dict[str, Any]) -> list[float]:
+def torch_times(name: str, arrays: list[np.ndarray], options: dict[str, Any]) -> list[float]:
     """Return the same of PyTorch, or nothing."""
     if torch is None:
         return []
-    function = getattr(torch_functions, name)
-    found = []
+    function = getattr(torch.nn.functional, name)
     with torch.no_grad():
         plain = [torch.tensor(array) for array in arrays]
-        found.append(best_of(lambda: function(*plain, **options)))
-    for index in range(len(arrays)):
-        inputs = [torch.tensor(a, requires_grad=i == index) for i, a in enumerate(arrays)]
+        found = [best_of(lambda: function(*plain, **options))]
+    for wanted in range(len(arrays)):
+        inputs = [torch.tensor(a, requires_grad=i == wanted) for i, a in enumerate(arrays)]
         z = function(*inputs, **options)
-        seed = torch.ones_like(z)
-        wanted = inputs[index]
-        found.append(
-            best_of(lambda z=z, w=wanted, s=seed: torch.autograd.grad(z, w, s, retain_graph=True))
-        )
+        given = (z, inputs[wanted], torch.ones_like(z))
+        found.append(best_of(lambda given=given: torch.autograd.grad(*given, retain_graph=True)))
     return found
 
 
+def minidl_step(images: np.ndarray, labels: np.ndarray) -> Callable[[], object]:
+    """Return a training step: two convolutions with pooling and one linear layer, with Adam."""
+    layers: list[dict[str, Any]] = []
+    for channels in (32, 64):
+        layers += [
+            {"type": "conv2d", "out_channels": channels, "kernel_size": 3, "padding": 1},
+            {"type": "relu"},
+            {"type": "max_pool2d", "kernel_size": 2},
+        ]
+    layers += [{"type": "flatten"}, {"type": "linear", "units": 10}]
+    model = Model(make("layer", {"type": "sequential", "layers": layers}), Spec(images.shape))
+    update = Update(make("optimizer", "adam"), model.parameters)
+    steps = Steps(model, make("loss", "cross_entropy"), (), update)
+    for name, spec in update.slots().items():
+        model.state.values[name] = np.zeros(spec.shape, spec.dtype)
+    return lambda: steps.split(steps.train(images, labels, [1e-3], 1))
+
+
+def torch_step(images: np.ndarray, labels: np.ndarray) -> Callable[[], object]:
+    """Return the same step of PyTorch, eager, with its fused Adam."""
+    nn = torch.nn
+    network = nn.Sequential(
+        *(nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Linear(64 * 7 * 7, 10)),
+    )
+    optimizer = torch.optim.Adam(network.parameters(), fused=True)
+    x, y = torch.from_numpy(images), torch.from_numpy(labels)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(network(x), y)
+        loss.backward()
+        optimizer.step()
+        loss.item()
+
+    return step
+
+
 def report(name: str, ours: list[float], theirs: list[float]) -> None:
+    """Print a line, with PyTorch's figure beside each where there is one."""
     cells = [
-        f" {a:7.2f} {theirs[i] if i < len(theirs) else float('nan'):7.2f}"
-        for i, a in enumerate(ours)
+        f"{own:7.2f} " + (f"{theirs[i]:7.2f}" if i < len(theirs) else f"{'':7}")
+        for i, own in enumerate(ours)
     ]
-    print(f"{name:12}" + "".join(cells))
+    print(f"{name:10} " + "  ".join(cells))
 
 
 def best_of(function: Callable[[], object], repeats: int = 10) -> float:
@@ -112,4 +151,6 @@ def best_of(function: Callable[[], object], repeats: int = 10) -> float:
 
 
 if __name__ == "__main__":
+    if torch is not None and "OMP_NUM_THREADS" in os.environ:
+        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     main(sys.argv[1:])

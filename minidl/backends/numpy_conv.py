@@ -73,14 +73,15 @@ def conv_transpose2d(
     """
     plan = _plan(out.shape, x.shape, w.shape[2:], stride, padding, dilation, groups)
     if stride == (1, 1) and x.shape[1] <= out.shape[1]:
-        by_group = w.reshape(groups, plan.outputs, -1, *w.shape[2:]).swapaxes(1, 2)
+        by_group = w.reshape(groups, plan.outputs, *w.shape[1:]).swapaxes(1, 2)
         turned = np.ascontiguousarray(by_group[..., ::-1, ::-1])
-        turned = turned.reshape(-1, plan.outputs, *w.shape[2:])
-        reach = ((k - 1) * d for k, d in zip(w.shape[2:], dilation, strict=True))
-        sides = zip(reach, padding, strict=True)
-        around = tuple((span - before, span - after) for span, (before, after) in sides)
-        same = {"stride": stride, "dilation": dilation, "groups": groups, "out": out}
-        return conv2d(x, turned, padding=around, **same)
+        turned = turned.reshape(out.shape[1], plan.outputs, *w.shape[2:])
+        down, along = ((k - 1) * d for k, d in zip(w.shape[2:], dilation, strict=True))
+        (top, bottom), (left, right) = padding
+        around = (down - top, down - bottom), (along - left, along - right)
+        return conv2d(
+            x, turned, stride=stride, padding=around, dilation=dilation, groups=groups, out=out
+        )
     weights, room = plan.weights(w).swapaxes(-1, -2), _Room(x.dtype)
     out[...] = 0
     for block in plan.blocks():
@@ -184,8 +185,8 @@ def _plan(
     return _Plan(
         batch=image[0],
         channels=channels,
-        image=image[2:],
-        grid=grid[2:],
+        image=(image[2], image[3]),
+        grid=(grid[2], grid[3]),
         groups=groups,
         outputs=outputs // groups,
         kernel=kernel_size,

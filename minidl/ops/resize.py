@@ -128,7 +128,7 @@ def _repeated(x: Any, axis: int, times: int) -> Any:
     if times == 1:
         return x
     before, after = x.shape[: axis + 1], x.shape[axis + 1 :]
-    apart = broadcast_to(x.reshape(*before, 1, *after), (*before, times, *after))
+    apart: Any = broadcast_to(x.reshape(*before, 1, *after), (*before, times, *after))
     return apart.reshape(*before[:-1], before[-1] * times, *after)
 
 
