@@ -80,7 +80,7 @@ class Model:
         self._programs: dict[tuple[int, ...], Program] = {}
 
     @classmethod
-    def from_config(cls, config: str | Path | Config) -> Model:
+    def from_config(cls, config: str | Path | Config | dict[str, Any]) -> Model:
         """Make the model of a config, with first values for its parameters.
 
         The dataset is loaded, because the shapes of its samples decide those of the parameters.

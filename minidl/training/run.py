@@ -182,7 +182,7 @@ class RunDirectory:
 
     def pointed(self, which: str) -> dict[str, Any] | None:
         """Return what ``last.json`` or ``best.json`` says, if there is one."""
-        return self._read_json(f"checkpoints/{which}.json", None)
+        return self._read_json(f"checkpoints/{which}.json", None, "checkpoint")
 
     def prune(self, keep: int) -> None:
         """Remove all checkpoints but the newest ``keep``, the last and the best."""
@@ -203,10 +203,10 @@ class RunDirectory:
             If there is none, or a file of it is damaged.
         """
         path = self._locate(which)
-        state = self._read_json(f"checkpoints/{path.name}/state.json", None)
+        state = self._read_json(f"checkpoints/{path.name}/state.json", None, "sha256")
         if state is None:
             raise CheckpointError(f"checkpoint {path} has no state.json; use another checkpoint")
-        digests = state.get("sha256", {})
+        digests = state["sha256"]
         return Checkpoint(
             path,
             tensors.read(path / "model.safetensors", digests.get("model")),
@@ -233,14 +233,19 @@ class RunDirectory:
     def _write_json(self, name: str, value: Any) -> None:
         tensors.write_bytes(self.path / name, json.dumps(value, indent=1).encode())
 
-    def _read_json(self, name: str, default: Any) -> Any:
+    def _read_json(self, name: str, default: Any, *needed: str) -> Any:
+        """Return what a file holds; raise CheckpointError unless it has the keys ``needed``."""
         path = self.path / name
         if not path.is_file():
             return default
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            found = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise CheckpointError(f"{path} is damaged: {error}") from None
+        missing = [key for key in needed if not isinstance(found, dict) or key not in found]
+        if missing:
+            raise CheckpointError(f"{path} is damaged: it has no '{missing[0]}'")
+        return found
 
 
 def _make_new(folder: Path) -> Path:

@@ -314,6 +314,15 @@ class Trainer:
         specs = self.update.slots()
         trained = {slot_name(p, TRAINED): self.update.trained[p] for p in self._averaged()}
         where, held = str(checkpoint.path), checkpoint.optimizer
+        state = checkpoint.state
+        missing = [key for key in self._position() if key not in state]
+        if missing:
+            raise CheckpointError(f"{where}/state.json is damaged: it has no '{missing[0]}'")
+        if state["batches_per_epoch"] != self.batches_per_epoch:
+            raise CheckpointError(
+                f"{where} counts {state['batches_per_epoch']} batches an epoch, this config "
+                f"{self.batches_per_epoch}: the data or the batch size is another"
+            )
         tensors.check_match(held, {**specs, **trained}, f"the optimiser state in {where}")
         self.model.set_weights(checkpoint.model, f"the checkpoint {where}")
         self._add_state()
@@ -321,12 +330,6 @@ class Trainer:
         values.update({name: backend.from_numpy(held[name]) for name in specs})
         for path in self._averaged():
             values[path] = backend.from_numpy(held[slot_name(path, TRAINED)])
-        state = checkpoint.state
-        if state["batches_per_epoch"] != self.batches_per_epoch:
-            raise CheckpointError(
-                f"{where} counts {state['batches_per_epoch']} batches an epoch, this config "
-                f"{self.batches_per_epoch}: the data or the batch size is another"
-            )
         self.step, self.epoch, self.batch = state["step"], state["epoch"], state["batch"]
         self.best, self.stale_epochs = state["best"], state["stale_epochs"]
         self._meter.restore(state["meter"])

@@ -123,6 +123,24 @@ def test_a_checkpoint_of_another_optimizer_is_refused(small, tmp_path):
         reopen(RunDirectory.open(tmp_path / "run"))
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("last.json", "{", "Expecting property name enclosed in double quotes"),
+        ("last.json", "{}", "it has no 'checkpoint'"),
+        ("step-00000013/state.json", "[]", "it has no 'sha256'"),
+        ("step-00000013/state.json", '{"step": 13, "sha256": {}}', "it has no 'epoch'"),
+    ],
+)
+def test_a_damaged_note_beside_a_checkpoint_is_named(small, tmp_path, name, text, message):
+    fit(small("training.epochs=1"), output_dir=tmp_path / "run")
+    path = tmp_path / "run/checkpoints" / name
+    path.write_text(text)
+    with pytest.raises(CheckpointError) as caught:
+        reopen(RunDirectory.open(tmp_path / "run"))
+    assert str(caught.value).startswith(f"{path} is damaged: {message}")
+
+
 def test_a_flipped_bit_in_a_checkpoint_is_noticed(small, tmp_path):
     fit(small("training.epochs=1"), output_dir=tmp_path / "run")
     path = RunDirectory.open(tmp_path / "run").load("last").path / "model.safetensors"
