@@ -16,8 +16,8 @@ from minidl import registry
 from minidl.graph.expression import Notation, Rewrite, literal, substitute, symbols_in
 from minidl.graph.gradient import backward
 from minidl.graph.latex import latex, latex_symbol
-from minidl.graph.leaves import placeholder, tensor
-from minidl.graph.node import Tensor
+from minidl.graph.leaves import constant, placeholder, tensor
+from minidl.graph.node import Tensor, toposort
 from minidl.graph.op import Draw, Op, Sample
 from minidl.graph.spec import Spec, is_float
 from minidl.graph.text import text
@@ -76,6 +76,8 @@ class Explanation:
         Paragraphs to read after them.
     given : mapping
         Values of inputs and parameters, by symbol, where numbers were asked for.
+    constants : mapping
+        Values of the arrays that an op makes from its attributes, by symbol.
     """
 
     title: str
@@ -84,12 +86,14 @@ class Explanation:
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     given: Mapping[str, Any] = field(default_factory=dict)
+    constants: Mapping[str, Any] = field(default_factory=dict)
 
     def text(self) -> str:
         """Return everything as text, rules aligned and indented, values beside them."""
         blocks = [self.title, *self.notes]
-        if self.given:
-            blocks.append(_aligned([(name, "", value) for name, value in self.given.items()]))
+        known = {**self.given, **self.constants}
+        if known:
+            blocks.append(_aligned([(name, "", value) for name, value in known.items()]))
         for rules in (self.forward, self.backward):
             if rules:
                 blocks.append(_aligned([(r.left, r.expression, r.value) for r in rules]))
@@ -110,6 +114,8 @@ class Explanation:
         }
         if self.given:
             result["given"] = dict(self.given)
+        if self.constants:
+            result["constants"] = dict(self.constants)
         return result
 
 
@@ -135,13 +141,14 @@ def explain_op(op: Op | str, sample: Sample | None = None) -> Explanation:
         return Explanation(_signature(found), (), (), _paragraphs(found), _remarks(found))
     given, attributes = _arguments(found, call)
     inputs = _placeholders(found, given)
-    forward, backward = _rules(found, inputs, attributes)
+    forward, backward, constants = _rules(found, inputs, attributes)
     return Explanation(
         _signature(found),
         forward,
         backward,
         (*_paragraphs(found), _traced_for(inputs, attributes)),
         _remarks(found),
+        constants=constants,
     )
 
 
@@ -263,7 +270,8 @@ def _reaches_gradient(expression: ast.expr, helpers: Mapping[str, ast.expr]) -> 
 
 def _rules(
     op: Op, inputs: Sequence[Tensor], attributes: Mapping[str, Any]
-) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
+) -> tuple[tuple[Rule, ...], tuple[Rule, ...], dict[str, Any]]:
+    """Return the lines of the forward and backward pass, and the arrays that they name."""
     results = op(*inputs, **attributes)
     outputs = results if isinstance(results, tuple | list) else (results,)
     labels = ["z"] if len(outputs) == 1 else [f"z_{i}" for i in range(len(outputs))]
@@ -284,7 +292,11 @@ def _rules(
         named = {name: literal(value) for name, value in outputs[0].attributes.items()}
         formula = substitute(ast.parse(op.scalar, mode="eval").body, named)
         forward = (Rule("z", formula, scalars=scalars),)
-    return forward, backward
+    written = toposort([*outputs, *(gradient for _, gradient in gradients)])
+    named_arrays = {
+        node.name: node.numpy() for node in written if node.op is constant and node.name
+    }
+    return forward, backward, {name: array.tolist() for name, array in named_arrays.items()}
 
 
 def _shapes(inputs: Sequence[Tensor]) -> dict[tuple[int, ...], str]:

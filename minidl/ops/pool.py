@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
 from typing import Any
 
 from minidl.errors import ShapeError
 from minidl.graph.leaves import tensor
 from minidl.graph.op import Draw, op, sample
-from minidl.graph.spec import Spec
+from minidl.graph.spec import DEFAULT_FLOAT, Spec, check_dtype
 from minidl.ops.conv import bordered, grid_size, pair, side_pairs, single, times, windows
 from minidl.ops.reduction import mean
 from minidl.ops.shape import expand_dims, squeeze
@@ -372,7 +371,7 @@ class avg_pool2d:
         if len(set(down)) == len(set(along)) == 1:
             return total / (down[0] * along[0])
         counts = [[float(a * b) for b in along] for a in down]
-        return total / tensor(counts, dtype=x.dtype)
+        return total / tensor(counts, x.dtype, name="counts")
 
 
 def _counts(n, windows_along, kernel, stride, sides, count_include_pad):
@@ -417,18 +416,45 @@ class adaptive_avg_pool2d:
         if all(n % m == 0 for n, m in zip(x.shape[2:], size, strict=True)):
             kernel = tuple(n // m for n, m in zip(x.shape[2:], size, strict=True))
             return avg_pool2d(x, kernel_size=kernel)
-        return separable(x, *(_averages(n, m) for n, m in zip(x.shape[2:], size, strict=True)))
+        down, along = (
+            averaging_matrix(n, m, dtype=x.dtype) for n, m in zip(x.shape[2:], size, strict=True)
+        )
+        return down @ (x @ along.T)
 
 
-def _averages(n: int, m: int) -> list[list[float]]:
-    """Return the matrix that averages n elements in m windows."""
-    bounds = [(i * n // m, -(-(i + 1) * n // m)) for i in range(m)]
-    return [[(low <= k < high) / (high - low) for k in range(n)] for low, high in bounds]
+@op(
+    "averaging_matrix",
+    no_gradient="it has no inputs",
+    samples=[sample(length=5, windows=2), sample(length=2, windows=3, dtype="float64")],
+)
+class averaging_matrix:
+    """The matrix that averages windows along an axis, as ``adaptive_avg_pool2d`` chooses them.
 
+    z_ih = 1 / (b − a) if a ≤ h < b, else 0,  where a = ⌊i n / m⌋ and b = ⌈(i + 1) n / m⌉
 
-def separable(x: Any, down: Sequence[Sequence[float]], along: Sequence[Sequence[float]]) -> Any:
-    """Return images with one matrix applied to their columns and one to their rows."""
-    return tensor(down, dtype=x.dtype) @ (x @ tensor(along, dtype=x.dtype).T)
+    Parameters
+    ----------
+    length, windows : int
+        How many elements n there are, and how many windows m.
+    dtype : str
+    """
+
+    def normalize(length, windows, *, dtype=DEFAULT_FLOAT):
+        return {
+            "length": operator.index(length),
+            "windows": operator.index(windows),
+            "dtype": check_dtype(dtype),
+        }
+
+    def infer(length, windows, *, dtype=DEFAULT_FLOAT):
+        if length < 1 or windows < 1:
+            raise ShapeError(f"{length} elements do not make {windows} windows")
+        return Spec((windows, length), dtype)
+
+    def forward(xp, *, length, windows, dtype):
+        bounds = [(i * length // windows, -(-(i + 1) * length // windows)) for i in range(windows)]
+        rows = [[(a <= h < b) / (b - a) for h in range(length)] for a, b in bounds]
+        return xp.asarray(rows, dtype=getattr(xp, dtype))
 
 
 @op(

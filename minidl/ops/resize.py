@@ -10,9 +10,8 @@ from typing import Any
 from minidl.errors import ShapeError
 from minidl.graph.leaves import tensor
 from minidl.graph.op import op, sample
-from minidl.graph.spec import is_float
+from minidl.graph.spec import DEFAULT_FLOAT, Spec, check_dtype, is_float
 from minidl.ops.indexing import take
-from minidl.ops.pool import separable
 from minidl.ops.shape import broadcast_to
 
 MODES = ("nearest", "bilinear")
@@ -61,8 +60,13 @@ class interpolate:
         target, steps = _target(x.shape[2:], size, scale_factor)
         if mode == "nearest":
             return _nearest(x, target, steps)
-        axes = list(zip(x.shape[2:], target, steps, strict=True))
-        return separable(x, *(_weights(*axis, align_corners) for axis in axes))
+        down, along = (
+            interpolation_matrix(
+                n, m, step=_ratio(step), align_corners=align_corners, dtype=x.dtype
+            )
+            for n, m, step in zip(x.shape[2:], target, steps, strict=True)
+        )
+        return down @ (x @ along.T)
 
 
 def _check(x: Any, mode: str, align_corners: bool) -> None:
@@ -113,7 +117,7 @@ def _nearest(x: Any, target: tuple[int, ...], steps: Sequence[Any]) -> Any:
         if places == [i // times if times else -1 for i in range(n)]:
             x = _repeated(x, axis, times)
         elif places != list(range(old)):
-            x = take(x, tensor(places, dtype="int64"), axis=axis)
+            x = take(x, tensor(places, "int64", name=f"places{axis}"), axis=axis)
     return x
 
 
@@ -121,6 +125,10 @@ def _scaled(i: int, step: tuple[int, int] | float) -> int:
     if isinstance(step, tuple):
         return i * step[0] // step[1]
     return math.floor(i * step)
+
+
+def _ratio(step: tuple[int, int] | float) -> float:
+    return step[0] / step[1] if isinstance(step, tuple) else step
 
 
 def _repeated(x: Any, axis: int, times: int) -> Any:
@@ -132,22 +140,60 @@ def _repeated(x: Any, axis: int, times: int) -> Any:
     return apart.reshape(*before[:-1], before[-1] * times, *after)
 
 
-def _weights(old: int, new: int, step: Any, align_corners: bool) -> list[list[float]]:
-    """Return the matrix that interpolates between old elements at the places of new ones."""
-    rows = []
-    for i in range(new):
-        if align_corners:
-            place = i * (old - 1) / (new - 1) if new > 1 else 0.0
-        else:
-            ratio = step[0] / step[1] if isinstance(step, tuple) else step
-            place = max((i + 0.5) * ratio - 0.5, 0.0)
-        low = min(math.floor(place), old - 1)
-        high, share = min(low + 1, old - 1), place - low
-        row = [0.0] * old
-        row[low] += 1 - share
-        row[high] += share
-        rows.append(row)
-    return rows
+@op(
+    "interpolation_matrix",
+    no_gradient="it has no inputs",
+    samples=[
+        sample(length=3, size=5),
+        sample(length=4, size=2, align_corners=True, dtype="float64"),
+        sample(length=4, size=5, step=0.75),
+    ],
+)
+class interpolation_matrix:
+    """The matrix that interpolates between neighbours along an axis, as "bilinear" does.
+
+    z_ih = max(0, 1 − |p_i − h|),  where p_i is the place of new element i among the old ones
+
+    Parameters
+    ----------
+    length, size : int
+        How many elements there are, and how many there shall be.
+    step : float, optional
+        Distance of new elements; default length / size.
+    align_corners : bool
+        Whether the first and last elements stay the first and last.
+    dtype : str
+    """
+
+    def normalize(length, size, *, step=None, align_corners=False, dtype=DEFAULT_FLOAT):
+        return {
+            "length": operator.index(length),
+            "size": operator.index(size),
+            "step": None if align_corners else float(length / size if step is None else step),
+            "align_corners": bool(align_corners),
+            "dtype": check_dtype(dtype),
+        }
+
+    def infer(length, size, *, step=None, align_corners=False, dtype=DEFAULT_FLOAT):
+        if length < 1 or size < 1:
+            raise ShapeError(f"nothing lies between {length} elements in {size} places")
+        return Spec((size, length), dtype)
+
+    def forward(xp, *, length, size, step, align_corners, dtype):
+        rows = [[0.0] * length for _ in range(size)]
+        for i, row in enumerate(rows):
+            place = _place(i, length, size, step)
+            low = min(math.floor(place), length - 1)
+            row[low] += 1 - (place - low)
+            row[min(low + 1, length - 1)] += place - low
+        return xp.asarray(rows, dtype=getattr(xp, dtype))
+
+
+def _place(i: int, length: int, size: int, step: float | None) -> float:
+    """Return where among the old elements a new one lies."""
+    if step is None:
+        return i * (length - 1) / (size - 1) if size > 1 else 0.0
+    return max((i + 0.5) * step - 0.5, 0.0)
 
 
 def _bordered(
@@ -170,7 +216,7 @@ def _bordered(
                 f"length {n}"
             )
         places = [place(i, n) for i in range(-before, n + after)]
-        x = take(x, tensor(places, dtype="int64"), axis=axis)
+        x = take(x, tensor(places, "int64", name=f"places{axis}"), axis=axis)
     return x
 
 

@@ -37,7 +37,7 @@ def evaluate_rules(
         Whether vectors are columns of shape (n, 1). Functions then take them as one sample, of
         shape (1, n).
     """
-    known = {name: np.asarray(value) for name, value in given.items()}
+    known = {name: np.asarray(value) for name, value in {**explanation.constants, **given}.items()}
     rules = [*explanation.forward, *explanation.backward]
     symbols = {*known, *(rule.left for rule in rules)}
     names = {s: f"symbol{i}_" for i, s in enumerate(sorted(symbols)) if not s.isidentifier()}
