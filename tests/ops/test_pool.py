@@ -238,3 +238,12 @@ def test_pooling_of_sequences_refuses_images():
     assert str(error.value) == (
         "avg_pool1d: takes sequences of shape (batch, channels, length), not (1, 2, 4, 4)"
     )
+
+
+def test_the_averaging_matrix_by_hand():
+    found = ops.averaging_matrix(5, 2).numpy()
+    third = np.float32(1 / 3)
+    np.testing.assert_array_equal(found, [[third] * 3 + [0, 0], [0, 0] + [third] * 3])
+    with pytest.raises(ShapeError) as error:
+        ops.averaging_matrix(0, 2)
+    assert str(error.value) == "averaging_matrix: 0 elements do not make 2 windows"

@@ -142,3 +142,12 @@ def test_borders_refuse_what_does_not_fit():
         "pad_reflect: pad_width ((1, 1),) does not give (before, after), from 0 on, for each of "
         "2 axes"
     )
+
+
+def test_the_matrix_between_neighbours_by_hand():
+    aligned = ops.interpolation_matrix(3, 5, align_corners=True).numpy()
+    expected = [[1, 0, 0], [0.5, 0.5, 0], [0, 1, 0], [0, 0.5, 0.5], [0, 0, 1]]
+    np.testing.assert_array_equal(aligned, np.array(expected, "float32"))
+    with pytest.raises(ShapeError) as error:
+        ops.interpolation_matrix(0, 2, step=1.0)
+    assert str(error.value) == ("interpolation_matrix: nothing lies between 0 elements in 2 places")
