@@ -227,7 +227,8 @@ PROBES = [
     ("options = { a = 1, b = 0.5 }", "42: [model] layers[1].options.b must be an integer, got 0.5"),
     (
         'child = { type = "relu", x = 1 }',
-        "44: unknown key 'x' in model.layers[1].child (relu); known: name, inputs, repeat, tie, type",
+        "44: unknown key 'x' in model.layers[1].child (relu); "
+        "known: name, inputs, repeat, tie, type",
     ),
 ]
 
