@@ -18,7 +18,7 @@ def stopping_on_signals(trainer: Any) -> Iterator[None]:
     def stop(number: int, frame: Any) -> None:
         nonlocal received
         if received:
-            raise KeyboardInterrupt
+            raise SystemExit(128 + number)
         received = True
         trainer.interrupt(number)
         with contextlib.suppress(OSError, RuntimeError):  # in the midst of another write

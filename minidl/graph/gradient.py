@@ -171,7 +171,7 @@ def _depending_on(order: Sequence[Tensor], wanted: set[int]) -> set[int]:
     active = set()
     for node in order:
         reached = id(node) in wanted or any(id(child) in active for child in node.inputs)
-        if reached and is_float(node.dtype):
+        if reached and is_float(node.dtype) and not node.op.stops_gradient:
             active.add(id(node))
     return active
 

@@ -70,6 +70,13 @@ def from_array(array: Any, name: str = "") -> Tensor:
     return Tensor(constant, (), {"spec": spec}, spec, name, (current_backend(), array))
 
 
+def computed(node: Tensor) -> Tensor | None:
+    """Return a constant of the value of ``node``, None if it was not computed yet."""
+    if node._value is None:
+        return None
+    return Tensor(constant, (), {"spec": node.spec}, node.spec, node.name, node._value)
+
+
 def placeholder(name: str, shape: tuple[int, ...], dtype: Any = DEFAULT_FLOAT) -> Tensor:
     """Make a node whose value is given when a program runs."""
     spec = Spec(tuple(shape), check_dtype(dtype))

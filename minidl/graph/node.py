@@ -84,6 +84,17 @@ class Tensor:
 
         return evaluate([self])[0]
 
+    def detach(self) -> Tensor:
+        """Return the value alone: gradients do not flow through it.
+
+        A value that was computed before also lets go of how it was computed, and so of the memory
+        of all that it came from: a long loop of values ends each turn with it.
+        """
+        from minidl.graph.leaves import computed
+
+        known = computed(self)
+        return _op("stop_gradient")(self) if known is None else known
+
     def numpy(self) -> np.ndarray:
         """Compute the value and return it as a NumPy array of its own.
 

@@ -109,6 +109,7 @@ class Op:
     floating: bool
     kink: str
     no_gradient: str
+    stops_gradient: bool
     samples: tuple[Sample, ...]
     declared_in: tuple[str, str]
 
@@ -206,6 +207,7 @@ def op(
     floating: bool = False,
     kink: str = "",
     no_gradient: str = "",
+    stops_gradient: bool = False,
     domains: Sequence[tuple[float, float]] = (),
     kinks: tuple[float, ...] = (),
     samples: Sequence[Sample] = (),
@@ -238,6 +240,9 @@ def op(
     no_gradient : str
         Why there is no gradient, where ``backward`` is absent; for a composed op, where those it
         is composed of have none.
+    stops_gradient : bool
+        To the gradient engine the result depends on nothing; without it, an op that has no
+        gradient is an error there.
     domains : sequence of (low, high)
         For elementwise ops, where each input is drawn from in tests.
     kinks : tuple of float
@@ -268,6 +273,7 @@ def op(
             floating=floating,
             kink=kink,
             no_gradient=no_gradient,
+            stops_gradient=stops_gradient,
             samples=drawn,
             declared_in=(cls.__module__, cls.__qualname__),
         )

@@ -80,12 +80,12 @@ def check_dtype(dtype: object) -> str:
 
 def array_dtype(dtype: Any) -> str:
     """Return what :func:`check_dtype` does of an array's dtype, asking the namespace once."""
-    return _array_dtype(type(dtype), dtype)
+    return _array_dtype(id(type(dtype)), dtype)
 
 
 @functools.lru_cache(maxsize=64)
-def _array_dtype(kind: type, dtype: Any) -> str:
-    """``kind`` keeps dtypes of different namespaces from being compared with each other."""
+def _array_dtype(kind: int, dtype: Any) -> str:
+    """``kind``, the id of its class, keeps dtypes of different namespaces from being compared with each other."""
     return check_dtype(dtype)
 
 

@@ -54,6 +54,31 @@ class astype:
 
 
 @op(
+    "stop_gradient",
+    view=True,
+    no_gradient="it is what stops one",
+    stops_gradient=True,
+    samples=[sample((2, 3))],
+)
+class stop_gradient:
+    """The value as it is, through which no gradient flows.
+
+    z = x
+
+    Parameters
+    ----------
+    x : Tensor
+        Of any dtype.
+    """
+
+    def infer(x, /):
+        return x
+
+    def forward(xp, x):
+        return x
+
+
+@op(
     "reshape",
     view=True,
     samples=[

@@ -132,7 +132,8 @@ def resume(run: str | Path, *, reporter: Reporter | None = None) -> Model:
 def reopen(run: RunDirectory, reporter: Reporter | None = None, **changes: Any) -> Trainer:
     """Return the trainer of a run, standing where its last checkpoint stands.
 
-    ``changes`` replace fields of the config's training section (``epochs=20``).
+    ``changes`` replace fields of the config's training section (``epochs=20``), also in the run's
+    resolved config, so that a later resume heeds them.
 
     Raises
     ------
@@ -152,6 +153,8 @@ def reopen(run: RunDirectory, reporter: Reporter | None = None, **changes: Any) 
             f"the run {run.path} is finished ({trainer.step} of {trainer.total_steps} steps); "
             f"give --epochs to train on"
         )
+    if changes:
+        run.write_config(config)
     _note_start(prepared, run)
     run.truncate_metrics(trainer.step)
     trainer.history = list(run.read_metrics())

@@ -13,7 +13,7 @@ import itertools
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,9 +77,7 @@ class RunDirectory:
             ) from None
         run = cls(chosen)
         tensors.write_bytes(chosen / "config.toml", config.source_text.encode())
-        copies = [f"plugins/{name}" for name in copy_plugins(config, chosen / "plugins")]
-        resolved = config.to_toml(plugins=copies).encode()
-        tensors.write_bytes(chosen / "config.resolved.toml", resolved)
+        run.write_config(config, copy_plugins(config, chosen / "plugins"))
         return run
 
     @classmethod
@@ -98,6 +96,12 @@ class RunDirectory:
                 f"give the directory that 'minidl train' printed"
             )
         return run
+
+    def write_config(self, config: Config, plugins: Sequence[str] | None = None) -> None:
+        """Write the resolved config, its plugin files being those copied into the run."""
+        names = [Path(path).name for path in config.plugins] if plugins is None else plugins
+        text = config.to_toml(plugins=[f"plugins/{name}" for name in names])
+        tensors.write_bytes(self.path / "config.resolved.toml", text.encode())
 
     def load_config(self) -> Config:
         """Return the resolved config of the run, its local plugins read from the copies."""

@@ -343,3 +343,24 @@ def test_a_chain_of_20000_values_is_computed_without_a_program():
     for _ in range(20_000):
         y = y + 1.0
     assert evaluate([y])[0] == 20_001
+
+
+def test_no_gradient_flows_through_a_detached_value():
+    x = tensor([1.0, 2.0])
+    y = x * x
+    loss = (y.detach() * x).sum()
+    np.testing.assert_array_equal(grad(loss, x).numpy(), [1.0, 4.0])
+    with pytest.raises(GradientError, match="does not depend on"):
+        grad(y.detach().sum(), x)
+
+
+def test_a_computed_value_that_is_detached_lets_go_of_what_it_came_from():
+    x = tensor(np.ones(3, dtype="float32"))
+    y = x * 2.0
+    y.numpy()
+    origin = weakref.ref(y)
+    kept = y.detach()
+    del y
+    gc.collect()
+    assert origin() is None
+    np.testing.assert_array_equal(kept.numpy(), [2.0, 2.0, 2.0])

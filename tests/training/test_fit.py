@@ -9,7 +9,7 @@ import pytest
 import minidl as md
 from minidl.errors import CheckpointError, ConfigError
 from minidl.training import Interrupted, RunDirectory, fit, load, resume
-from minidl.training.pipeline import make_trainer, prepare, train
+from minidl.training.pipeline import make_trainer, prepare, reopen, train
 
 from .conftest import StopAt, checkpoint_bytes
 
@@ -99,6 +99,18 @@ def test_max_steps_ends_a_run_within_an_epoch_and_leaves_a_checkpoint(small, tmp
     fit(small("training.max_steps=5"), output_dir=tmp_path / "run")
     run = RunDirectory.open(tmp_path / "run")
     assert run.load("last").state["step"] == 5
+
+
+def test_more_epochs_asked_for_on_resume_stay_with_the_run(small, tmp_path):
+    fit(small("training.epochs=1"), output_dir=tmp_path / "run")
+    run = RunDirectory.open(tmp_path / "run")
+    stop = StopAt(20)
+    stop.trainer = reopen(run, stop, epochs=3)
+    with pytest.raises(Interrupted):
+        train(stop.trainer)
+    resume(tmp_path / "run")
+    assert run.load("last").state["step"] == 39
+    assert run.load_config().training.epochs == 3
 
 
 def test_checkpoints_can_be_asked_for_by_step(small, tmp_path):
