@@ -85,7 +85,7 @@ def array_dtype(dtype: Any) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _array_dtype(kind: int, dtype: Any) -> str:
-    """``kind``, the id of its class, keeps dtypes of different namespaces from being compared with each other."""
+    """``kind``, the id of its class, keeps dtypes of two namespaces from being compared."""
     return check_dtype(dtype)
 
 
