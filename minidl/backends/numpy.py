@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import pkgutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from minidl.backends import numpy_kernels  # noqa: F401  (importing it enters the kernels)
 from minidl.backends.base import Backend, register_backend
 
 _REDUCTIONS_WITH_OUT = ("sum", "max", "min", "prod", "argmax", "mean")
-
-for _module in pkgutil.iter_modules([str(Path(__file__).parent)]):
-    if _module.name.startswith("numpy_"):  # importing a file of kernels enters them
-        importlib.import_module(f"minidl.backends.{_module.name}")
 
 
 @register_backend("numpy")

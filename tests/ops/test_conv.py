@@ -7,7 +7,8 @@ import pytest
 from parity import compare_with_torch
 
 from minidl import ops
-from minidl.backends import backend, numpy_conv
+from minidl.backends import backend
+from minidl.backends.numpy_kernels import conv as numpy_conv
 from minidl.errors import DtypeError, ShapeError
 from minidl.graph import placeholder
 

@@ -129,7 +129,7 @@ def test_scatter_add_keeps_an_infinity_where_it_belongs():
 
 
 def test_scatter_add_into_an_array_of_another_order():
-    from minidl.backends.numpy_indexing import scatter_add
+    from minidl.backends.numpy_kernels.indexing import scatter_add
 
     values = np.arange(12.0).reshape(4, 3)
     out = np.full((2, 3), 9.0, order="F")

@@ -7,7 +7,8 @@ import pytest
 from parity import compare_with_torch
 
 from minidl import ops
-from minidl.backends import backend, numpy_pool
+from minidl.backends import backend
+from minidl.backends.numpy_kernels import pool as numpy_pool
 from minidl.errors import ShapeError
 from minidl.graph import grad, placeholder, tensor
 

@@ -7,19 +7,19 @@ import math
 
 import numpy as np
 
-from minidl.backends import numpy_kernels
 from minidl.backends.base import kernel
+from minidl.backends.numpy_kernels import arithmetic
 
 
 @kernel("numpy", "masked_softmax")
 def masked_softmax(x: np.ndarray, mask: np.ndarray, *, axis: int, out: np.ndarray) -> np.ndarray:
     """Work in place; with what is shut out at −∞, whose power is 0."""
-    numpy_kernels.where(mask, x, np.array(-np.inf, x.dtype), out=out)
+    arithmetic.where(mask, x, np.array(-np.inf, x.dtype), out=out)
     side = np.empty(tuple(1 if i == axis else n for i, n in enumerate(x.shape)), x.dtype)
-    numpy_kernels.max(out, axis=(axis,), keepdims=True, out=side)
+    arithmetic.max(out, axis=(axis,), keepdims=True, out=side)
     side[side == -np.inf] = 0
     np.exp(np.subtract(out, side, out=out), out=out)
-    numpy_kernels.sum(out, axis=(axis,), keepdims=True, out=side)
+    arithmetic.sum(out, axis=(axis,), keepdims=True, out=side)
     side[side == 0] = 1
     return np.divide(out, side, out=out)
 

@@ -1,9 +1,4 @@
-"""Kernels of the numpy backend that beat the pure array-namespace rule of their op.
-
-Each receives the op's arrays and attributes and writes into ``out``, an array of the result's
-shape and dtype that is none of the inputs. Why each is here, and what it gains, is measured by
-``benchmarks/kernels.py``.
-"""
+"""Kernels of arithmetic: element by element, sums, extremes and the softmax family."""
 
 from __future__ import annotations
 

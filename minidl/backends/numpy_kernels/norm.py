@@ -9,7 +9,7 @@ import numpy as np
 
 from minidl import registry
 from minidl.backends.base import kernel
-from minidl.backends.numpy_kernels import mean
+from minidl.backends.numpy_kernels.arithmetic import mean
 
 _PART = 1 << 16
 """Elements that stay in a core's second-level cache through many passes over them."""
