@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
-import minidl.testing  # noqa: F401  (it registers the backend array_api_strict)
-from minidl import registry
-from minidl.backends import use_backend
+if "PYTEST_XDIST_WORKER" in os.environ:  # several workers with several BLAS threads each stall
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import minidl.testing  # noqa: E402, F401  (it registers the backend array_api_strict)
+from minidl import registry  # noqa: E402
+from minidl.backends import use_backend  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

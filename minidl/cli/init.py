@@ -34,13 +34,27 @@ def command(template: str, output: str | None, list_them: bool, force: bool) -> 
             f"(there are: {', '.join(known)})"
         )
     target = Path(output or f"{template}.toml")
+    _copy(known[template], target, force)
+    data = known[template].parent / _data_path(known[template])
+    if data.is_file():
+        _copy(data, target.parent / data.name, force)
+    click.echo(f"{target} written; train it with: minidl train {target}")
+
+
+def _copy(source: Path, target: Path, force: bool) -> None:
     if target.exists() and not force:
         raise ConfigError(f"{target} is there already; name another with -o, or give --force")
     try:
-        target.write_bytes((SHIPPED / f"{template}.toml").read_bytes())
+        target.write_bytes(source.read_bytes())
     except OSError as error:
         raise ConfigError(f"cannot write {target}: {error.strerror}") from None
-    click.echo(f"{target} written; train it with: minidl train {target}")
+
+
+def _data_path(config: Path) -> str:
+    """Return the file that a config reads, which may come with minidl; empty for none."""
+    import tomllib
+
+    return tomllib.loads(config.read_text(encoding="utf-8"))["data"].get("path", "")
 
 
 def _first_line(path: Path) -> str:

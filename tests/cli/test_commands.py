@@ -204,3 +204,10 @@ def test_a_mistake_in_a_layer_of_a_plugin_file_names_the_layer(cli, config, tmp_
         "in layer 'careless_2' (careless, model.layers[2])\n"
         "MINIDL_DEBUG=1 shows where this happened\n"
     )
+
+
+def test_a_template_brings_the_data_that_it_reads(cli, tmp_path):
+    assert cli("init", "--template", "tabular").code == 0
+    assert (tmp_path / "breast_cancer.csv").is_file()
+    result = cli("train", "tabular.toml", "-o", "run", "-q", "--json")
+    assert json.loads(result.out)["results"]["test"]["accuracy"] > 0.94
