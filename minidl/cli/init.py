@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from minidl.cli.options import SHIPPED, shipped_configs
+from minidl.cli.options import shipped_configs
 from minidl.errors import ConfigError, suggestion
 
 
