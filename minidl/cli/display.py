@@ -12,6 +12,8 @@ import click
 
 from minidl.training.reporter import Progress, Reporter
 
+SPLITS = ("train", "validation")
+
 
 def make_reporter(quiet: bool, verbose: int, progress: bool) -> Reporter:
     """Return the reporter for what the options and the terminal allow."""
@@ -24,8 +26,12 @@ def make_reporter(quiet: bool, verbose: int, progress: bool) -> Reporter:
 
 def results_text(results: Mapping[str, Any]) -> str:
     """Return results as ``loss 0.0312  accuracy 98.61 %``; those that are lists are left out."""
-    numbers = {name: value for name, value in results.items() if not isinstance(value, list)}
-    return "  ".join(f"{name} {number_text(name, value)}" for name, value in numbers.items())
+    return "  ".join(f"{name} {number_text(name, v)}" for name, v in numbers(results).items())
+
+
+def numbers(results: Mapping[str, Any]) -> dict[str, float]:
+    """Return the results that are single numbers."""
+    return {name: value for name, value in results.items() if not isinstance(value, list)}
 
 
 def lists_text(results: Mapping[str, Any]) -> str:
@@ -53,11 +59,12 @@ def say(line: str) -> None:
 
 
 class PlainReporter(Reporter):
-    """One line an epoch and part; nothing that floods a log file."""
+    """A table with one line an epoch; nothing that floods a log file."""
 
     def __init__(self, verbose: int = 0) -> None:
         self.verbose = verbose
         self._began = time.perf_counter()
+        self._has_head = False
 
     def started(self, progress: Progress, parameters: int) -> None:
         self._began = time.perf_counter()
@@ -68,17 +75,27 @@ class PlainReporter(Reporter):
         if self.verbose > 1 and progress.step % 10 == 0:
             self._print(f"step {progress.step}/{progress.steps}  loss {loss:.4g}")
 
-    def measured(self, progress: Progress, split: str, results: Mapping[str, float]) -> None:
-        if split == "test":
-            self._print(f"{'test':{self._width(progress)}}{self._clock()}  {results_text(results)}")
-
     def epoch_ended(self, progress: Progress, results: Mapping[str, Mapping[str, float]]) -> None:
-        digits = len(str(progress.epochs))
-        line = f"epoch {progress.epoch:{digits}}/{progress.epochs}{self._clock()}  "
-        line += results_text(results["train"])
-        if "validation" in results:
-            line += f"  | validation {results_text(results['validation'])}"
-        self._print(line)
+        parts = {split: numbers(results[split]) for split in SPLITS if split in results}
+        widths = {name: max(len(name) + 2, 10) for part in parts.values() for name in part}
+        if not self._has_head:
+            self._has_head = True
+            self._head(parts, widths)
+        row = f"{progress.epoch}/{progress.epochs}".rjust(7) + self._clock()
+        for part in parts.values():
+            cells = (number_text(name, value).rjust(widths[name]) for name, value in part.items())
+            row += "  " + "".join(cells)
+        self._print(row)
+
+    def _head(self, parts: Mapping[str, Mapping[str, float]], widths: Mapping[str, int]) -> None:
+        """Print what stands in each column: the part above, its loss and metrics below."""
+        above, below = " " * 17, "  epoch      time"
+        for split, part in parts.items():
+            names = "".join(name.rjust(widths[name]) for name in part)
+            above += "  " + split.rjust(widths["loss"]).ljust(len(names))
+            below += "  " + names
+        self._print(above.rstrip())
+        self._print(below)
 
     def saved(self, path: str) -> None:
         if self.verbose:
@@ -89,9 +106,6 @@ class PlainReporter(Reporter):
 
     def _clock(self) -> str:
         return f"{time.perf_counter() - self._began:8.1f} s"
-
-    def _width(self, progress: Progress) -> int:
-        return len(f"epoch {progress.epochs}/{progress.epochs}")
 
 
 class LiveReporter(PlainReporter):

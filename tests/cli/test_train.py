@@ -19,8 +19,11 @@ def test_train_prints_results_to_stdout_and_progress_to_stderr(cli, config):
     assert result.out.rstrip().endswith("run")
     assert "device: cpu through numpy, as asked" in result.err
     assert "training 1,210 parameters for 26 steps" in result.err
-    assert re.search(r"^epoch 2/2 +[0-9.]+ s  loss .* \| validation loss ", result.err, re.M)
-    assert re.search(r"^test +[0-9.]+ s  loss .* accuracy [0-9.]+ %$", result.err, re.M)
+    lines = result.err.splitlines()
+    assert lines[2].split() == ["train", "validation"]
+    assert lines[3].split() == ["epoch", "time", *["loss", "accuracy"] * 2]
+    assert re.fullmatch(r" +2/2 +[0-9.]+ s( +[0-9.]+ +[0-9.]+ %){2}", lines[5])
+    assert len(lines) == 6 and max(map(len, lines)) <= 80
     assert "\x1b[" not in result.err
 
 
