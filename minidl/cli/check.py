@@ -70,6 +70,8 @@ def _check_named(
             f"no op, layer or config file is called '{name}'{suggestion(name, known)}"
             f"{registry.broken_note('op', 'layer')}"
         )
+    if layer is None and (shapes or fields):
+        raise click.UsageError(f"--input and -s are for layers and configs; '{name}' is an op")
     reports = [] if op is None else [check_op(op)]
     if layer is not None:
         reports += _check_layer(layer, shapes, fields)
