@@ -70,9 +70,9 @@ def test_check_an_op(cli):
 
 
 def test_an_op_takes_no_fields(cli):
-    result = cli("check", "tanh", "-s", "units=3")
+    result = cli("check", "exp", "-s", "units=3")
     assert result.code == 2
-    assert "--input and -s are for layers and configs; 'tanh' is an op" in result.err
+    assert "--input and -s are for layers and configs; 'exp' is an op" in result.err
 
 
 def test_check_a_layer_with_its_own_samples_or_with_given_fields(cli):
