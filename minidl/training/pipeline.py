@@ -88,7 +88,8 @@ def _make_model(config: Config, batch: Spec, classes: tuple[str, ...], backend: 
 
 def _check_classes(model: Model, splits: Splits, config: Config) -> None:
     """Raise ShapeError if the data has more classes than the model has outputs."""
-    given, wanted = model.output_spec.shape[-1], len(splits.classes)
+    axis = getattr(config.loss, "axis", -1)
+    given, wanted = model.output_spec.shape[axis], len(splits.classes)
     if config.loss.task == "classification" and 1 < given < wanted:
         raise ShapeError(
             f"the model gives {given} values a sample, but {config.data.dataset.label} has "
