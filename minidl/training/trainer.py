@@ -101,7 +101,7 @@ class Trainer:
         whole = config.training.epochs * steps_per_epoch
         best_criterion(config)
         if validation is None:
-            _require_no_validation(config)
+            _refuse_without_validation(config)
         self.total_steps = min(whole, config.training.max_steps or whole)
 
     # -- running -----------------------------------------------------------------------------
@@ -378,7 +378,7 @@ def fresh(schedule: Schedule) -> Schedule:
     return make("schedule", to_config(schedule))
 
 
-def _require_no_validation(config: Config) -> None:
+def _refuse_without_validation(config: Config) -> None:
     """Raise ConfigError if something follows what a validation part is measured by."""
     needing = []
     if config.training.patience is not None:
