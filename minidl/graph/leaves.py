@@ -8,7 +8,7 @@ from typing import Any
 from minidl.backends import current_backend
 from minidl.errors import DtypeError, GraphError
 from minidl.graph.node import Tensor
-from minidl.graph.op import Op, op
+from minidl.graph.op import op
 from minidl.graph.spec import DEFAULT_FLOAT, DEFAULT_INTEGER, Spec, array_dtype, check_dtype
 
 _NO_RULE = "it is a leaf of the graph"
@@ -92,11 +92,6 @@ def _scalar(value: bool | int | float, kind: type, sign: str, dtype: str) -> Ten
 def scalar_constant(value: bool | int | float, dtype: str) -> Tensor:
     """Make a 0-d constant from a Python number; equal ones are one node."""
     return _scalar(value, type(value), str(value)[:1], dtype)
-
-
-def is_leaf(node: Tensor, kind: Op) -> bool:
-    """Whether ``node`` is a leaf of ``kind``: :data:`constant` or :data:`placeholder_op`."""
-    return node.op is kind
 
 
 def scalar_value(node: Tensor) -> bool | int | float | None:

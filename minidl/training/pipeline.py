@@ -59,7 +59,7 @@ def prepare(
     with use_backend(backend):
         size = min(config.data.batch_size, len(splits.train))
         model = _make_model(config, batch_spec(splits.input_spec, size), splits.classes, backend)
-        steps = Steps(model, config.loss, metrics_of(config), reconstruct=config.data.reconstruct)
+        steps = _measuring_steps(model, config)
         steps.trace_evaluate(model.input_spec, batch_spec(splits.target_spec, size))
     _check_classes(model, splits, config)
     for change in config.data.transforms:
@@ -264,9 +264,14 @@ def measure_part(prepared: Prepared, split: str) -> dict[str, float]:
     """Measure a prepared model on ``train``, ``validation`` or ``test``."""
     config = prepared.config
     with use_backend(prepared.backend):
-        metrics, reconstruct = metrics_of(config), config.data.reconstruct
-        steps = Steps(prepared.model, config.loss, metrics, reconstruct=reconstruct)
+        steps = _measuring_steps(prepared.model, config)
         return measure(steps, prepared.part(split), evaluation_batch_size(config))
+
+
+def _measuring_steps(model: Model, config: Config) -> Steps:
+    """Return the steps that measure a model as its config says, without training it."""
+    reconstruct = config.data.reconstruct
+    return Steps(model, config.loss, metrics_of(config), reconstruct=reconstruct)
 
 
 def batch_spec(sample: Spec, size: int) -> Spec:
