@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from annotated_types import Ge, Lt
 
 from minidl import ops
-from minidl.errors import DtypeError, ShapeError
+from minidl.errors import ConfigError, ShapeError
 from minidl.graph import Draw, Spec, Tensor, sample
-from minidl.graph.spec import INTEGERS
+from minidl.graph.spec import is_float
 from minidl.initializers import Initializer
 from minidl.layers.base import Context, Layer, layer
 from minidl.layers.position import check_padding_mask, check_sequence
 
 _MASK = Draw((2, 3), dtype="bool")
+_LENGTHS = Draw((2,), 1, 4, dtype="int64")
 
 
 class _Run(NamedTuple):
@@ -33,16 +34,19 @@ class Recurrent(Layer):
     ----------
     gates : int
         Class attribute: how many times as long as the state the sums of a step are.
+    has_cells : bool
+        Class attribute: whether a state is a pair, what goes out of a step and what is kept in it.
     """
 
     gates: ClassVar[int] = 1
+    has_cells: ClassVar[bool] = False
 
     hidden_size: Annotated[int, Ge(1)]
     num_layers: Annotated[int, Ge(1)] = 1
     bias: bool = True
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
     bidirectional: bool = False
-    output: Literal["sequence", "last"] = "sequence"
+    output: Literal["sequence", "last", "state"] = "sequence"
     init: Initializer | None = None
 
     def check_fields(self) -> None:
@@ -52,10 +56,13 @@ class Recurrent(Layer):
                 f"put a 'dropout' behind this layer instead"
             )
 
-    def build(self, x: Spec, padding: Spec | None = None) -> None:
+    def build(self, x: Spec, *others: Spec) -> None:
         check_sequence(x)
-        if not x.shape[1] and self.output == "last":
+        state, padding = self._parted(others)
+        if not x.shape[1] and self.output != "sequence":
             raise ShapeError("a sequence of no steps has no last state")
+        if state is not None:
+            self._check_state(state, x)
         if padding is not None:
             _check_padding(padding, x)
         bound = 1 / math.sqrt(self.hidden_size)
@@ -71,36 +78,39 @@ class Recurrent(Layer):
                     self.parameter(f"bias_hh{suffix}", (rows,), init)
             features = self.hidden_size * len(self._runs(number))
 
-    def forward(
-        self,
-        x: Tensor,
-        padding: Tensor | None = None,
-        *,
-        context: Context,
-        **parameters: Tensor,
-    ) -> Tensor:
-        valid = _valid(x, padding)
-        states = ops.permute_dims(x, (1, 0, 2))
+    def forward(self, x: Tensor, *others: Tensor, context: Context, **parameters: Tensor) -> Tensor:
+        state, padding = self._parted(others)
+        valid, starts = _valid(x, padding), self._starts(x, state)
+        sequence, found = ops.permute_dims(x, (1, 0, 2)), []
         for number in range(self.num_layers):
             if number and self.dropout and context.training:
                 key = context.random_key(self, number)
-                states = ops.dropout(states, key, p=self.dropout)
-            passes = [
-                self._pass(states, valid, run, _of_run(parameters, run))
-                for run in self._runs(number)
-            ]
-            is_last = number == self.num_layers - 1
-            if is_last and self.output == "last":
-                ends = [states[-1] for states in passes]
-                return ops.concat(ends, axis=-1) if len(ends) > 1 else ends[0]
-            passes[1:] = [ops.flip(states, axis=0) for states in passes[1:]]
-            states = ops.concat(passes, axis=-1) if len(passes) > 1 else passes[0]
+                sequence = ops.dropout(sequence, key, p=self.dropout)
+            passes = []
+            for run in self._runs(number):
+                own = _of_run(parameters, run)
+                z = self._pass(sequence, valid, starts[len(found)], run.is_reverse, own)
+                found.append(z)
+                states = z[0] if self.has_cells else z
+                passes.append(ops.flip(states, axis=0) if run.is_reverse else states)
+            sequence = ops.concat(passes, axis=-1) if len(passes) > 1 else passes[0]
+        if self.output == "state":
+            return self._turned(ops.stack([z[..., -1, :, :] for z in found], axis=-2))
+        if self.output == "last":
+            ends = [z[0, -1] if self.has_cells else z[-1] for z in found[-len(passes) :]]
+            return ops.concat(ends, axis=-1) if len(ends) > 1 else ends[0]
         if padding is not None:
-            states = ops.where(ops.expand_dims(valid, axis=2), states, 0.0)
-        return ops.permute_dims(states, (1, 0, 2))
+            sequence = ops.where(ops.expand_dims(valid, axis=2), sequence, 0.0)
+        return ops.permute_dims(sequence, (1, 0, 2))
 
-    def steps(self, x: Tensor, valid: Tensor, weight: Tensor, biases: tuple[Tensor, ...]) -> Tensor:
-        """Return the states, of x of shape (time, batch, gates · size) without biases."""
+    def steps(
+        self, x: Tensor, weight: Tensor, biases: tuple[Tensor, ...], valid: Tensor, start: Tensor
+    ) -> Tensor:
+        """Return the states, of x of shape (time, batch, gates · size) without biases.
+
+        They are (time, batch, size), or, if ``has_cells``, (2, time, batch, size); ``start``, the
+        state before the first step, is the same without time.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no steps")
 
     def _runs(self, number: int) -> list[_Run]:
@@ -108,33 +118,84 @@ class Recurrent(Layer):
         return [*runs, _Run(f"_l{number}_reverse", True)] if self.bidirectional else runs
 
     def _pass(
-        self, x: Tensor, valid: Tensor, run: _Run, parameters: Mapping[str, Tensor]
+        self,
+        x: Tensor,
+        valid: Tensor,
+        start: Tensor,
+        is_reverse: bool,
+        parameters: Mapping[str, Tensor],
     ) -> Tensor:
         """Go through the sequences once; the states are in the order in which they were met."""
         time, batch, features = x.shape
         weight = parameters["weight_ih"]
         rows = x.reshape(time * batch, features) @ weight.T
         projected = rows.reshape(time, batch, weight.shape[0])
-        if run.is_reverse:
+        if is_reverse:
             projected, valid = ops.flip(projected, axis=0), ops.flip(valid, axis=0)
         biases = (parameters["bias_ih"], parameters["bias_hh"]) if self.bias else ()
-        return self.steps(projected, valid, parameters["weight_hh"], biases)
+        return self.steps(projected, parameters["weight_hh"], biases, valid, start)
+
+    def _parted(self, others: tuple[Any, ...]) -> tuple[Any, Any]:
+        """Return the state and the padding, or None, among what stands behind the sequences."""
+        states = [x for x in others if is_float(x.dtype)]
+        paddings = [x for x in others if not is_float(x.dtype)]
+        if len(states) > 1 or len(paddings) > 1:
+            raise ConfigError(
+                f"{self.label}: behind the sequences it takes one state (floats) and one padding "
+                f"mask or lengths, not {len(states)} and {len(paddings)}"
+            )
+        return states[0] if states else None, paddings[0] if paddings else None
+
+    def _check_state(self, state: Spec, x: Spec) -> None:
+        rows = self.num_layers * (2 if self.bidirectional else 1)
+        wanted = (x.shape[0], *((2,) if self.has_cells else ()), rows, self.hidden_size)
+        if state.shape != wanted:
+            pair = "2 for states and cells, " if self.has_cells else ""
+            layers = "2 · num_layers" if self.bidirectional else "num_layers"
+            raise ShapeError(
+                f"its state must have shape {wanted}, (batch, {pair}{layers}, hidden_size), not "
+                f"{state.shape}; a padding mask would be bool, and lengths integers"
+            )
+
+    def _starts(self, x: Tensor, state: Tensor | None) -> list[Tensor]:
+        """Return the state that each pass starts from."""
+        count = self.num_layers * (2 if self.bidirectional else 1)
+        if state is None:
+            shape = (x.shape[0], self.hidden_size)
+            return [ops.zeros((2, *shape) if self.has_cells else shape, dtype=x.dtype)] * count
+        turned = self._turned(state)
+        return [turned[..., number, :] for number in range(count)]
+
+    def _turned(self, state: Tensor) -> Tensor:
+        """Exchange the axis of the batch with that of states and cells, if there is one."""
+        return ops.permute_dims(state, (1, 0, 2, 3)) if self.has_cells else state
 
 
 @layer("rnn")
 class RNN(Recurrent):
     """A plain recurrent network (Elman 1990).
 
-    h_t = tanh(W_ih @ x_t + b_ih + W_hh @ h_(t−1) + b_hh), with h_(−1) = 0
+    h_t = tanh(W_ih @ x_t + b_ih + W_hh @ h_(t−1) + b_hh), with h_(−1) = 0 or as given
 
-    Inputs: sequences, float of shape (batch, time, features), and, if they differ in length,
-    either a padding mask, bool of shape (batch, time), true where a step is padding (see
+    Inputs: sequences, float of shape (batch, time, features). Behind them may stand the state to
+    start from, float, as ``output = "state"`` gives it; and, if sequences differ in length, either
+    a padding mask, bool of shape (batch, time), true where a step is padding (see
     ``padding_mask``), or lengths, integers of shape (batch,). Padding leaves the state as it is,
     and its outputs are 0.
 
-    Output: the state of every step, shape (batch, time, size), or the last alone, shape
-    (batch, size), where size is ``hidden_size``, or twice that if ``bidirectional``: forward
-    first, then backward, whose last state is that at the first step.
+    Output: "sequence" is the state of every step, shape (batch, time, size), "last" the last of
+    them alone, shape (batch, size), where size is ``hidden_size``, or twice that if
+    ``bidirectional``: forward first, then backward, whose last state is that at the first step.
+
+    "state" is all that a network of the same fields needs to go on: the last states of all
+    layers, shape (batch, num_layers · directions, hidden_size), in PyTorch's order (h_n with the
+    batch in front). So a decoder goes on from an encoder:
+
+        { type = "gru", name = "encoder", hidden_size = 64, output = "state" },
+        { type = "gru", inputs = ["answer", "encoder"], hidden_size = 64 },
+
+    Where the states of all steps are needed too, a second layer with the same ``inputs`` and the
+    first in ``tie`` gives them; but for dropout, what the two share is computed once.
 
     Parameters, for each layer k: ``weight_ih_lk``, ``weight_hh_lk``, ``bias_ih_lk`` and
     ``bias_hh_lk``, and the same with ``_reverse``, as in PyTorch.
@@ -151,8 +212,8 @@ class RNN(Recurrent):
         Probability in training that an element is dropped of what one layer gives the next.
     bidirectional : bool
         Whether a second pass, with parameters of its own, goes through the sequence backwards.
-    output : {"sequence", "last"}
-        Every state, or the last.
+    output : {"sequence", "last", "state"}
+        Every state, the last, or the last of all layers.
     init : Initializer, optional
         First values of all parameters; default uniform within ±1/√hidden_size, as in PyTorch.
     nonlinearity : {"tanh", "relu"}
@@ -163,12 +224,16 @@ class RNN(Recurrent):
         sample((2, 3, 4), hidden_size=3),
         sample((2, 3, 2), _MASK, hidden_size=2, num_layers=2, bidirectional=True, dropout=0.2),
         sample((2, 2, 2), hidden_size=2, bias=False, output="last", nonlinearity="relu"),
+        sample((2, 2, 2), (2, 4, 2), hidden_size=2, num_layers=2, bidirectional=True),
     )
 
     nonlinearity: Literal["tanh", "relu"] = "tanh"
 
-    def steps(self, x: Tensor, valid: Tensor, weight: Tensor, biases: tuple[Tensor, ...]) -> Tensor:
-        return ops.rnn_steps(_biased(x, biases), weight, valid, nonlinearity=self.nonlinearity)
+    def steps(
+        self, x: Tensor, weight: Tensor, biases: tuple[Tensor, ...], valid: Tensor, start: Tensor
+    ) -> Tensor:
+        sums = _biased(x, biases)
+        return ops.rnn_steps(sums, weight, valid, start, nonlinearity=self.nonlinearity)
 
 
 @layer("gru")
@@ -195,8 +260,8 @@ class GRU(Recurrent):
         Probability in training that an element is dropped of what one layer gives the next.
     bidirectional : bool
         Whether a second pass, with parameters of its own, goes through the sequence backwards.
-    output : {"sequence", "last"}
-        Every state, or the last.
+    output : {"sequence", "last", "state"}
+        Every state, the last, or the last of all layers.
     init : Initializer, optional
         First values of all parameters; default uniform within ±1/√hidden_size, as in PyTorch.
     """
@@ -205,14 +270,17 @@ class GRU(Recurrent):
         sample((2, 3, 4), hidden_size=2),
         sample((2, 3, 2), _MASK, hidden_size=2, output="last", bidirectional=True),
         sample((2, 2, 2), hidden_size=1, num_layers=2, dropout=0.2, bias=False),
+        sample((2, 3, 2), (2, 1, 2), _MASK, hidden_size=2, output="state"),
     )
 
     gates = 3
 
-    def steps(self, x: Tensor, valid: Tensor, weight: Tensor, biases: tuple[Tensor, ...]) -> Tensor:
+    def steps(
+        self, x: Tensor, weight: Tensor, biases: tuple[Tensor, ...], valid: Tensor, start: Tensor
+    ) -> Tensor:
         # b_hn stands within the reset gate, so biases of the state go with the state
         of_state = biases[1] if biases else ops.zeros(weight.shape[0], dtype=x.dtype)
-        return ops.gru_steps(_biased(x, biases[:1]), weight, of_state, valid)
+        return ops.gru_steps(_biased(x, biases[:1]), weight, of_state, valid, start)
 
 
 @layer("lstm")
@@ -225,7 +293,8 @@ class LSTM(Recurrent):
 
     The rows of a weight are those of i, f, g and o, in this order. The output is h.
 
-    Inputs, output and names of parameters are those of ``rnn``.
+    Inputs, output and names of parameters are those of ``rnn``, but for the state, of shape
+    (batch, 2, num_layers · directions, hidden_size): first all h, then all c.
 
     Attributes
     ----------
@@ -239,22 +308,26 @@ class LSTM(Recurrent):
         Probability in training that an element is dropped of what one layer gives the next.
     bidirectional : bool
         Whether a second pass, with parameters of its own, goes through the sequence backwards.
-    output : {"sequence", "last"}
-        Every state, or the last.
+    output : {"sequence", "last", "state"}
+        Every state, the last, or the last of all layers.
     init : Initializer, optional
         First values of all parameters; default uniform within ±1/√hidden_size, as in PyTorch.
     """
 
     samples = (
         sample((2, 3, 4), hidden_size=2),
-        sample((2, 3, 2), Draw((2,), 1, 4, dtype="int64"), hidden_size=2, bidirectional=True),
+        sample((2, 3, 2), _LENGTHS, hidden_size=2, bidirectional=True),
         sample((2, 2, 2), hidden_size=1, num_layers=2, dropout=0.2, bias=False, output="last"),
+        sample((2, 3, 2), (2, 2, 2, 1), _LENGTHS, hidden_size=1, num_layers=2, output="state"),
     )
 
     gates = 4
+    has_cells = True
 
-    def steps(self, x: Tensor, valid: Tensor, weight: Tensor, biases: tuple[Tensor, ...]) -> Tensor:
-        return ops.lstm_steps(_biased(x, biases), weight, valid)[0]
+    def steps(
+        self, x: Tensor, weight: Tensor, biases: tuple[Tensor, ...], valid: Tensor, start: Tensor
+    ) -> Tensor:
+        return ops.lstm_steps(_biased(x, biases), weight, valid, start)
 
 
 def _biased(x: Tensor, biases: tuple[Tensor, ...]) -> Tensor:
@@ -285,12 +358,7 @@ def _valid(x: Tensor, padding: Tensor | None) -> Tensor:
 def _check_padding(padding: Spec, x: Spec) -> None:
     if padding.dtype == "bool":
         check_padding_mask(padding, x)
-    elif padding.dtype in INTEGERS:
-        if padding.shape != x.shape[:1]:
-            raise ShapeError(
-                f"lengths of shape {padding.shape} do not fit a batch of {x.shape[0]} sequences"
-            )
-    else:
-        raise DtypeError(
-            f"its second input is a padding mask (bool) or lengths (integers), not {padding.dtype}"
+    elif padding.shape != x.shape[:1]:
+        raise ShapeError(
+            f"lengths of shape {padding.shape} do not fit a batch of {x.shape[0]} sequences"
         )

@@ -5,7 +5,8 @@ gradient goes back through time in one op too, ``…_gradient``, whose own gradi
 ``forward``, traced over graph values.
 
 All values are (time, batch, features). Where ``valid`` is false, a sequence is padded and its
-state stays as it is.
+state stays as it is. The first row of a ``…_gradient`` is the gradient by ``start``, the state
+before the first step, and the others are those by x, step by step.
 """
 
 from __future__ import annotations
@@ -23,28 +24,29 @@ from minidl.graph.spec import Spec, is_float
 
 _STEPS = Draw((3, 2), dtype="bool")
 _ONE, _ALL = [[True]], [[True], [True]]
+_POSITIVE, _MIXED = Draw((3, 2, 3), 0.5, 2.0), [[[-1.0, 2.0]], [[1.0, 0.5]]]
 _NONLINEARITIES = ("tanh", "relu")
 _KINK = "where relu's argument is 0 its gradient is 0"
 
 
 @op(
     "rnn_steps",
-    promoted=(0, 1),
+    promoted=(0, 1, 3),
     floating=True,
     kink=_KINK,
     samples=[
-        sample((3, 2, 4), (4, 4), _STEPS),
-        sample((2, 1, 3), (3, 3), _ALL),
-        sample(Draw((3, 2, 3), 0.5, 2.0), Draw((3, 3), 0.0, 0.5), _STEPS, nonlinearity="relu"),
-        sample([[[-1.0, 2.0]], [[1.0, 0.5]]], [[0.1, 0.2], [-0.2, 0.1]], _ALL, nonlinearity="relu"),
-        sample((0, 2, 3), (3, 3), Draw((0, 2), dtype="bool")),
-        sample((2, 0, 3), (3, 3), Draw((2, 0), dtype="bool")),
+        sample((3, 2, 4), (4, 4), _STEPS, (2, 4)),
+        sample((2, 1, 3), (3, 3), _ALL, (1, 3)),
+        sample(_POSITIVE, Draw((3, 3), 0.0, 0.5), _STEPS, Draw((2, 3), 0.5), nonlinearity="relu"),
+        sample(_MIXED, [[0.1, 0.2], [-0.2, 0.1]], _ALL, [[0.5, -0.5]], nonlinearity="relu"),
+        sample((0, 2, 3), (3, 3), Draw((0, 2), dtype="bool"), (2, 3)),
+        sample((2, 0, 3), (3, 3), Draw((2, 0), dtype="bool"), (0, 3)),
     ],
 )
 class rnn_steps:
     """The states of a plain recurrent network.
 
-    z_t = tanh(x_t + z_(t−1) @ W.T), with z_(−1) = 0
+    z_t = tanh(x_t + z_(t−1) @ W.T), with z_(−1) = start
 
     Parameters
     ----------
@@ -54,6 +56,8 @@ class rnn_steps:
         W.
     valid : Tensor of bool, (time, batch)
         Where it is false, z_t = z_(t−1).
+    start : Tensor, (batch, size)
+        The state before the first step.
     nonlinearity : {"tanh", "relu"}
 
     Raises
@@ -62,17 +66,17 @@ class rnn_steps:
         If the inputs do not fit together.
     """
 
-    def normalize(x, weight, valid, /, *, nonlinearity="tanh"):
+    def normalize(x, weight, valid, start, /, *, nonlinearity="tanh"):
         _check_nonlinearity(nonlinearity)
         return {"nonlinearity": nonlinearity}
 
-    def infer(x, weight, valid, /, *, nonlinearity="tanh"):
+    def infer(x, weight, valid, start, /, *, nonlinearity="tanh"):
         _check_steps(x, weight, valid, 1)
+        _check_same("start", start, x.shape[1:])
         return x
 
-    def forward(xp, x, weight, valid, *, nonlinearity):
-        h = xp.zeros((x.shape[1], x.shape[2]), dtype=x.dtype)
-        states = []
+    def forward(xp, x, weight, valid, start, *, nonlinearity):
+        h, states = start, []
         for t in range(x.shape[0]):
             sums = x[t, ...] + h @ weight.T
             new = xp.tanh(sums) if nonlinearity == "tanh" else xp.maximum(sums, xp.zeros_like(sums))
@@ -80,11 +84,12 @@ class rnn_steps:
             states.append(h)
         return _stacked(xp, states, x)
 
-    def backward(g, z, x, weight, valid, *, nonlinearity):
-        by_x = rnn_steps_gradient(g, z, weight, valid, nonlinearity=nonlinearity)
-        return by_x, _rows(by_x).T @ _rows(_before(z)), None
+    def backward(g, z, x, weight, valid, start, *, nonlinearity):
+        d = rnn_steps_gradient(g, z, weight, valid, nonlinearity=nonlinearity)
+        by_x, by_start = d[1:], d[0]
+        return by_x, _rows(by_x).T @ _rows(_before(z, start)), None, by_start
 
-    def flops(z, x, weight, valid, *, nonlinearity):
+    def flops(z, x, weight, valid, start, *, nonlinearity):
         return 2 * x.size * (weight.shape[1] + 1)
 
 
@@ -102,18 +107,22 @@ class rnn_steps:
     ],
 )
 class rnn_steps_gradient:
-    """The gradient by x of ``rnn_steps``, from the gradient by its result.
+    """The gradients by start and by x of ``rnn_steps``, from the gradient by its result.
 
-    z_t = h_t (1 − y_t²), with h_t = dy_t + z_(t+1) @ W
+    z = [h_(−1), d_0, d_1, …], where d_t = h_t (1 − y_t²) and h_t = dy_t + d_(t+1) @ W
 
     Parameters
     ----------
     dy, y : Tensor, (time, batch, size)
         The gradient by the result of ``rnn_steps``, and that result.
     weight, valid : Tensor
-        As given to it. Where a step is not valid, z_t = 0 and h passes through.
+        As given to it. Where a step is not valid, d_t = 0 and h passes through.
     nonlinearity : {"tanh", "relu"}
-        For relu, z_t = h_t where y_t > 0, and 0 elsewhere.
+        For relu, d_t = h_t where y_t > 0, and 0 elsewhere.
+
+    Returns
+    -------
+    Tensor, (time + 1, batch, size)
     """
 
     def normalize(dy, y, weight, valid, /, *, nonlinearity="tanh"):
@@ -123,7 +132,7 @@ class rnn_steps_gradient:
     def infer(dy, y, weight, valid, /, *, nonlinearity="tanh"):
         _check_steps(y, weight, valid, 1)
         _check_same("dy", dy, y.shape)
-        return y
+        return y.with_shape((y.shape[0] + 1, *y.shape[1:]))
 
     def forward(xp, dy, y, weight, valid, *, nonlinearity):
         dh = xp.zeros((y.shape[1], y.shape[2]), dtype=y.dtype)
@@ -139,7 +148,7 @@ class rnn_steps_gradient:
             d = xp.where(is_step, through, zero)
             dh = xp.where(is_step, d @ weight, dh)
             found.append(d)
-        return _stacked(xp, found[::-1], y)
+        return xp.stack([dh, *found[::-1]])
 
     def backward(g, z, dy, y, weight, valid, *, nonlinearity):
         given = (dy, y, weight, valid)
@@ -151,13 +160,13 @@ class rnn_steps_gradient:
 
 @op(
     "gru_steps",
-    promoted=(0, 1, 2),
+    promoted=(0, 1, 2, 4),
     floating=True,
     samples=[
-        sample((3, 2, 6), (6, 2), (6,), _STEPS),
-        sample((2, 1, 9), (9, 3), (9,), _ALL),
-        sample((0, 2, 3), (3, 1), (3,), Draw((0, 2), dtype="bool")),
-        sample((2, 0, 3), (3, 1), (3,), Draw((2, 0), dtype="bool")),
+        sample((3, 2, 6), (6, 2), (6,), _STEPS, (2, 2)),
+        sample((2, 1, 9), (9, 3), (9,), _ALL, (1, 3)),
+        sample((0, 2, 3), (3, 1), (3,), Draw((0, 2), dtype="bool"), (2, 1)),
+        sample((2, 0, 3), (3, 1), (3,), Draw((2, 0), dtype="bool"), (0, 1)),
     ],
 )
 class gru_steps:
@@ -165,7 +174,7 @@ class gru_steps:
 
     r = σ(x_r + a_r),  u = σ(x_u + a_u),  n = tanh(x_n + r * a_n),  where a = z_(t−1) @ W.T + b
 
-    z_t = (1 − u) * n + u * z_(t−1), with z_(−1) = 0
+    z_t = (1 − u) * n + u * z_(t−1), with z_(−1) = start
 
     Cho et al., "Learning phrase representations using RNN encoder-decoder", 2014, in the form of
     cuDNN and PyTorch, which reset after the product.
@@ -180,6 +189,8 @@ class gru_steps:
         b.
     valid : Tensor of bool, (time, batch)
         Where it is false, z_t = z_(t−1).
+    start : Tensor, (batch, size)
+        The state before the first step.
 
     Raises
     ------
@@ -187,65 +198,73 @@ class gru_steps:
         If the inputs do not fit together.
     """
 
-    def infer(x, weight, bias, valid, /):
+    def infer(x, weight, bias, valid, start, /):
         _check_steps(x, weight, valid, 3)
         _check_same("bias", bias, weight.shape[:1])
+        _check_same("start", start, (x.shape[1], weight.shape[1]))
         return x.with_shape((*x.shape[:2], weight.shape[1]))
 
-    def forward(xp, x, weight, bias, valid):
-        h = xp.zeros((x.shape[1], weight.shape[1]), dtype=x.dtype)
-        states = []
+    def forward(xp, x, weight, bias, valid, start):
+        h, states = start, []
         for t in range(x.shape[0]):
             _, u, n, _ = _gru_gates(xp, x[t, ...], h @ weight.T + bias)
             h = xp.where(valid[t, :, None], n + u * (h - n), h)
             states.append(h)
         return _stacked(xp, states, x, h.shape[1])
 
-    def backward(g, z, x, weight, bias, valid):
+    def backward(g, z, x, weight, bias, valid, start):
         size = weight.shape[1]
-        d = gru_steps_gradient(g, z, x, weight, bias, valid)
+        whole = gru_steps_gradient(g, z, x, weight, bias, valid, start)
+        d, by_start = whole[1:], whole[0, :, :size]
         by_a = registry.get("op", "concat")([d[..., : 2 * size], d[..., 3 * size :]], axis=-1)
-        by_weight = _rows(by_a).T @ _rows(_before(z))
-        return d[..., : 3 * size], by_weight, by_a.sum(axis=(0, 1)), None
+        by_weight = _rows(by_a).T @ _rows(_before(z, start))
+        return d[..., : 3 * size], by_weight, by_a.sum(axis=(0, 1)), None, by_start
 
-    def flops(z, x, weight, bias, valid):
+    def flops(z, x, weight, bias, valid, start):
         return 2 * x.size * weight.shape[1] + 8 * x.size
 
 
 @op(
     "gru_steps_gradient",
-    promoted=(0, 1, 2, 3, 4),
+    promoted=(0, 1, 2, 3, 4, 6),
     floating=True,
     samples=[
-        sample((1, 1, 1), (1, 1, 1), (1, 1, 3), (3, 1), (3,), _ONE),
-        sample((3, 2, 2), (3, 2, 2), (3, 2, 6), (6, 2), (6,), _STEPS),
-        sample((2, 1, 1), (2, 1, 1), (2, 1, 3), (3, 1), (3,), _ALL),
-        sample((0, 2, 1), (0, 2, 1), (0, 2, 3), (3, 1), (3,), Draw((0, 2), dtype="bool")),
+        sample((1, 1, 1), (1, 1, 1), (1, 1, 3), (3, 1), (3,), _ONE, (1, 1)),
+        sample((3, 2, 2), (3, 2, 2), (3, 2, 6), (6, 2), (6,), _STEPS, (2, 2)),
+        sample((2, 1, 1), (2, 1, 1), (2, 1, 3), (3, 1), (3,), _ALL, (1, 1)),
+        sample((0, 2, 1), (0, 2, 1), (0, 2, 3), (3, 1), (3,), Draw((0, 2), dtype="bool"), (2, 1)),
     ],
 )
 class gru_steps_gradient:
-    """The gradients by x and by a of ``gru_steps``, from the gradient by its result.
+    """The gradients by start, x and a of ``gru_steps``, from the gradient by its result.
 
-    z_t = [∂L/∂x_r, ∂L/∂x_u, ∂L/∂x_n, ∂L/∂a_n];  ∂L/∂a_r and ∂L/∂a_u are those by x
+    z = [s, d_0, d_1, …], where s = [∂L/∂start, 0, 0, 0]
+
+    d_t = [∂L/∂x_r, ∂L/∂x_u, ∂L/∂x_n, ∂L/∂a_n];  ∂L/∂a_r and ∂L/∂a_u are those by x
 
     Parameters
     ----------
     dy, y : Tensor, (time, batch, size)
         The gradient by the result of ``gru_steps``, and that result.
-    x, weight, bias, valid : Tensor
-        As given to it. Where a step is not valid, z_t = 0.
+    x, weight, bias, valid, start : Tensor
+        As given to it. Where a step is not valid, d_t = 0.
+
+    Returns
+    -------
+    Tensor, (time + 1, batch, 4 · size)
     """
 
-    def infer(dy, y, x, weight, bias, valid, /):
+    def infer(dy, y, x, weight, bias, valid, start, /):
         _check_steps(x, weight, valid, 3)
         _check_same("bias", bias, weight.shape[:1])
+        _check_same("start", start, (x.shape[1], weight.shape[1]))
         for name, spec in (("dy", dy), ("y", y)):
             _check_same(name, spec, (*x.shape[:2], weight.shape[1]))
-        return x.with_shape((*x.shape[:2], 4 * weight.shape[1]))
+        return x.with_shape((x.shape[0] + 1, x.shape[1], 4 * weight.shape[1]))
 
-    def forward(xp, dy, y, x, weight, bias, valid):
-        start = xp.zeros((x.shape[1], weight.shape[1]), dtype=x.dtype)
-        dh, found = start, []
+    def forward(xp, dy, y, x, weight, bias, valid, start):
+        zero = xp.zeros_like(start)
+        dh, found = zero, []
         for t in reversed(range(x.shape[0])):
             dh = dh + dy[t, ...]
             h = y[t - 1, ...] if t else start
@@ -259,24 +278,24 @@ class gru_steps_gradient:
             by_a = xp.concat([dr, du, dn * r], axis=-1)
             dh = xp.where(is_step, by_a @ weight + dh * u, dh)
             found.append(d)
-        return _stacked(xp, found[::-1], x, 4 * weight.shape[1])
+        return xp.stack([xp.concat([dh, zero, zero, zero], axis=-1), *found[::-1]])
 
-    def backward(g, z, dy, y, x, weight, bias, valid):
-        return _traced_gradient(gru_steps_gradient, g, (dy, y, x, weight, bias, valid))
+    def backward(g, z, dy, y, x, weight, bias, valid, start):
+        return _traced_gradient(gru_steps_gradient, g, (dy, y, x, weight, bias, valid, start))
 
-    def flops(z, dy, y, x, weight, bias, valid):
+    def flops(z, dy, y, x, weight, bias, valid, start):
         return 4 * x.size * weight.shape[1] + 12 * x.size
 
 
 @op(
     "lstm_steps",
-    promoted=(0, 1),
+    promoted=(0, 1, 3),
     floating=True,
     samples=[
-        sample((3, 2, 8), (8, 2), _STEPS),
-        sample((2, 1, 12), (12, 3), _ALL),
-        sample((0, 2, 4), (4, 1), Draw((0, 2), dtype="bool")),
-        sample((2, 0, 4), (4, 1), Draw((2, 0), dtype="bool")),
+        sample((3, 2, 8), (8, 2), _STEPS, (2, 2, 2)),
+        sample((2, 1, 12), (12, 3), _ALL, (2, 1, 3)),
+        sample((0, 2, 4), (4, 1), Draw((0, 2), dtype="bool"), (2, 2, 1)),
+        sample((2, 0, 4), (4, 1), Draw((2, 0), dtype="bool"), (2, 0, 1)),
     ],
 )
 class lstm_steps:
@@ -284,7 +303,7 @@ class lstm_steps:
 
     i = σ(a_i),  f = σ(a_f),  g = tanh(a_g),  o = σ(a_o),  where a = x_t + h_(t−1) @ W.T
 
-    c_t = f * c_(t−1) + i * g,  h_t = o * tanh(c_t), with h_(−1) = c_(−1) = 0
+    c_t = f * c_(t−1) + i * g,  h_t = o * tanh(c_t), with [h_(−1), c_(−1)] = start
 
     z = [h, c]
 
@@ -299,6 +318,8 @@ class lstm_steps:
         W.
     valid : Tensor of bool, (time, batch)
         Where it is false, h and c stay.
+    start : Tensor, (2, batch, size)
+        The state and the cells before the first step.
 
     Returns
     -------
@@ -310,12 +331,13 @@ class lstm_steps:
         If the inputs do not fit together.
     """
 
-    def infer(x, weight, valid, /):
+    def infer(x, weight, valid, start, /):
         _check_steps(x, weight, valid, 4)
+        _check_same("start", start, (2, x.shape[1], weight.shape[1]))
         return x.with_shape((2, *x.shape[:2], weight.shape[1]))
 
-    def forward(xp, x, weight, valid):
-        h = c = xp.zeros((x.shape[1], weight.shape[1]), dtype=x.dtype)
+    def forward(xp, x, weight, valid, start):
+        h, c = start[0, ...], start[1, ...]
         states, cells = [], []
         for t in range(x.shape[0]):
             i, f, g, o = _lstm_gates(xp, x[t, ...] + h @ weight.T)
@@ -328,52 +350,65 @@ class lstm_steps:
         size = weight.shape[1]
         return xp.stack([_stacked(xp, states, x, size), _stacked(xp, cells, x, size)])
 
-    def backward(g, z, x, weight, valid):
-        by_x = lstm_steps_gradient(g, z, x, weight, valid)
-        return by_x, _rows(by_x).T @ _rows(_before(z[0])), None
+    def backward(g, z, x, weight, valid, start):
+        size = weight.shape[1]
+        d = lstm_steps_gradient(g, z, x, weight, valid, start)
+        by_x, by_h, by_c = d[1:], d[0, :, :size], d[0, :, size : 2 * size]
+        by_weight = _rows(by_x).T @ _rows(_before(z[0], start[0]))
+        return by_x, by_weight, None, registry.get("op", "stack")([by_h, by_c])
 
-    def flops(z, x, weight, valid):
+    def flops(z, x, weight, valid, start):
         return 2 * x.size * weight.shape[1] + 8 * x.size
 
 
 @op(
     "lstm_steps_gradient",
-    promoted=(0, 1, 2, 3),
+    promoted=(0, 1, 2, 3, 5),
     floating=True,
     samples=[
-        sample((2, 1, 1, 1), (2, 1, 1, 1), (1, 1, 4), (4, 1), _ONE),
-        sample((2, 3, 2, 2), (2, 3, 2, 2), (3, 2, 8), (8, 2), _STEPS),
-        sample((2, 2, 1, 1), (2, 2, 1, 1), (2, 1, 4), (4, 1), _ALL),
-        sample((2, 0, 2, 1), (2, 0, 2, 1), (0, 2, 4), (4, 1), Draw((0, 2), dtype="bool")),
+        sample((2, 1, 1, 1), (2, 1, 1, 1), (1, 1, 4), (4, 1), _ONE, (2, 1, 1)),
+        sample((2, 3, 2, 2), (2, 3, 2, 2), (3, 2, 8), (8, 2), _STEPS, (2, 2, 2)),
+        sample((2, 2, 1, 1), (2, 2, 1, 1), (2, 1, 4), (4, 1), _ALL, (2, 1, 1)),
+        sample(
+            (2, 0, 2, 1), (2, 0, 2, 1), (0, 2, 4), (4, 1), Draw((0, 2), dtype="bool"), (2, 2, 1)
+        ),
     ],
 )
 class lstm_steps_gradient:
-    """The gradient by x of ``lstm_steps``, from the gradient by its result.
+    """The gradients by start and by x of ``lstm_steps``, from the gradient by its result.
 
-    z_t = [C * g * i(1 − i),  C * c_(t−1) * f(1 − f),  C * i * (1 − g²),  H * tanh(c_t) * o(1 − o)]
+    z = [s, d_0, d_1, …], where s = [∂L/∂h_(−1), ∂L/∂c_(−1), 0, 0]
 
-    where H = ∂L/∂h_t + z_(t+1) @ W and C = ∂L/∂c_t + H * o * (1 − tanh²(c_t)) + C_(t+1) * f_(t+1).
+    d_t = [C * g * i(1 − i),  C * c_(t−1) * f(1 − f),  C * i * (1 − g²),  H * tanh(c_t) * o(1 − o)]
+
+    where H = ∂L/∂h_t + d_(t+1) @ W and C = ∂L/∂c_t + H * o * (1 − tanh²(c_t)) + C_(t+1) * f_(t+1).
 
     Parameters
     ----------
     dy, y : Tensor, (2, time, batch, size)
         The gradient by the result of ``lstm_steps``, and that result.
-    x, weight, valid : Tensor
-        As given to it. Where a step is not valid, z_t = 0, and H and C pass through.
+    x, weight, valid, start : Tensor
+        As given to it. Where a step is not valid, d_t = 0, and H and C pass through.
+
+    Returns
+    -------
+    Tensor, (time + 1, batch, 4 · size)
     """
 
-    def infer(dy, y, x, weight, valid, /):
+    def infer(dy, y, x, weight, valid, start, /):
         _check_steps(x, weight, valid, 4)
+        _check_same("start", start, (2, x.shape[1], weight.shape[1]))
         for name, spec in (("dy", dy), ("y", y)):
             _check_same(name, spec, (2, *x.shape[:2], weight.shape[1]))
-        return x
+        return x.with_shape((x.shape[0] + 1, *x.shape[1:]))
 
-    def forward(xp, dy, y, x, weight, valid):
-        start = xp.zeros((x.shape[1], weight.shape[1]), dtype=x.dtype)
-        dh, dc, found = start, start, []
+    def forward(xp, dy, y, x, weight, valid, start):
+        before = (start[0, ...], start[1, ...])
+        zero = xp.zeros_like(before[0])
+        dh, dc, found = zero, zero, []
         for t in reversed(range(x.shape[0])):
             dh, dc = dh + dy[0, t, ...], dc + dy[1, t, ...]
-            h, c = (y[0, t - 1, ...], y[1, t - 1, ...]) if t else (start, start)
+            h, c = (y[0, t - 1, ...], y[1, t - 1, ...]) if t else before
             i, f, g, o = _lstm_gates(xp, x[t, ...] + h @ weight.T)
             tanh_c = xp.tanh(y[1, t, ...])
             whole = dc + dh * o * (1 - tanh_c * tanh_c)
@@ -389,12 +424,12 @@ class lstm_steps_gradient:
             dh = xp.where(is_step, d @ weight, dh)
             dc = xp.where(is_step, whole * f, dc)
             found.append(d)
-        return _stacked(xp, found[::-1], x)
+        return xp.stack([xp.concat([dh, dc, zero, zero], axis=-1), *found[::-1]])
 
-    def backward(g, z, dy, y, x, weight, valid):
-        return _traced_gradient(lstm_steps_gradient, g, (dy, y, x, weight, valid))
+    def backward(g, z, dy, y, x, weight, valid, start):
+        return _traced_gradient(lstm_steps_gradient, g, (dy, y, x, weight, valid, start))
 
-    def flops(z, dy, y, x, weight, valid):
+    def flops(z, dy, y, x, weight, valid, start):
         return 4 * x.size * weight.shape[1] + 12 * x.size
 
 
@@ -428,12 +463,12 @@ def _stacked(xp: Any, steps: Sequence[Any], x: Any, size: int | None = None) -> 
     return xp.zeros((0, x.shape[1], x.shape[2] if size is None else size), dtype=x.dtype)
 
 
-def _before(states: Tensor) -> Tensor:
+def _before(states: Tensor, start: Tensor) -> Tensor:
     """Return the state before each step."""
     if not states.shape[0]:
         return states
-    start = registry.get("op", "zeros")((1, *states.shape[1:]), dtype=states.dtype)
-    return registry.get("op", "concat")([start, states[:-1]], axis=0)
+    first = start.reshape(1, *start.shape)
+    return registry.get("op", "concat")([first, states[:-1]], axis=0)
 
 
 def _rows(x: Tensor) -> Tensor:

@@ -13,11 +13,16 @@ from minidl.backends.base import kernel
 
 @kernel("numpy", "rnn_steps")
 def rnn_steps(
-    x: np.ndarray, weight: np.ndarray, valid: np.ndarray, *, nonlinearity: str, out: np.ndarray
+    x: np.ndarray,
+    weight: np.ndarray,
+    valid: np.ndarray,
+    start: np.ndarray,
+    *,
+    nonlinearity: str,
+    out: np.ndarray,
 ) -> np.ndarray:
     """One product, one sum and one function a step, in place."""
-    turned, padded = _transposed(weight), _padded(valid)
-    h = np.zeros(x.shape[1:], x.dtype)
+    turned, padded, h = _transposed(weight), _padded(valid), start
     for t in range(len(x)):
         z = np.matmul(h, turned, out=out[t])
         np.add(z, x[t], out=z)
@@ -47,24 +52,30 @@ def rnn_steps_gradient(
     dh = np.zeros(y.shape[1:], y.dtype)
     for t in reversed(range(len(y))):
         np.add(dh, dy[t], out=dh)
-        d = np.multiply(dh, slopes[t], out=out[t])
+        d = np.multiply(dh, slopes[t], out=out[t + 1])
         if padded is None:
             np.matmul(d, weight, out=dh)
         else:
             d[padded[t]] = 0
             dh = np.where(padded[t][:, None], dh, d @ weight)
+    out[0] = dh
     return out
 
 
 @kernel("numpy", "gru_steps")
 def gru_steps(
-    x: np.ndarray, weight: np.ndarray, bias: np.ndarray, valid: np.ndarray, *, out: np.ndarray
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray,
+    valid: np.ndarray,
+    start: np.ndarray,
+    *,
+    out: np.ndarray,
 ) -> np.ndarray:
     """Reset and update gates together, then the new state, in place."""
     turned, padded = _transposed(weight), _padded(valid)
     size = weight.shape[1]
-    two = 2 * size
-    h = np.zeros(out.shape[1:], x.dtype)
+    two, h = 2 * size, start
     a = np.empty(x.shape[1:], x.dtype)
     for t in range(len(x)):
         np.add(np.matmul(h, turned, out=a), bias, out=a)
@@ -87,13 +98,14 @@ def gru_steps_gradient(
     weight: np.ndarray,
     bias: np.ndarray,
     valid: np.ndarray,
+    start: np.ndarray,
     *,
     out: np.ndarray,
 ) -> np.ndarray:
     """Gates again, from one product for all steps; then back through time."""
     padded, size = _padded(valid), weight.shape[1]
     two, three = 2 * size, 3 * size
-    before = _before(y)
+    before = _before(y, start)
     a = _all_products(before, weight)
     np.add(a, bias, out=a)
     a_n = a[..., two:].copy()
@@ -101,7 +113,7 @@ def gru_steps_gradient(
     dh = np.zeros(y.shape[1:], x.dtype)
     work, back = np.empty_like(dh), np.empty_like(dh)
     for t in reversed(range(len(x))):
-        gates, h, z = a[t], before[t], out[t]
+        gates, h, z = a[t], before[t], out[t + 1]
         _gru_gates(x[t], gates, two)
         r, u, n = gates[:, :size], gates[:, size:two], gates[:, two:]
         dr, du, dn, da = z[:, :size], z[:, size:two], z[:, two:three], z[:, three:]
@@ -121,18 +133,19 @@ def gru_steps_gradient(
         if padded is not None:
             back[padded[t]] = dh[padded[t]]
         dh, back = back, dh
+    out[0, :, :size], out[0, :, size:] = dh, 0
     return out
 
 
 @kernel("numpy", "lstm_steps")
 def lstm_steps(
-    x: np.ndarray, weight: np.ndarray, valid: np.ndarray, *, out: np.ndarray
+    x: np.ndarray, weight: np.ndarray, valid: np.ndarray, start: np.ndarray, *, out: np.ndarray
 ) -> np.ndarray:
     """All gates of a step together, in place."""
     turned, padded = _transposed(weight), _padded(valid)
     size = weight.shape[1]
     scale, shift = _gate_rows(size, x.dtype)
-    h = c = np.zeros(out.shape[2:], x.dtype)
+    h, c = start
     a = np.empty(x.shape[1:], x.dtype)
     i, f, g, o = (a[:, k * size : (k + 1) * size] for k in range(4))
     for t in range(x.shape[0]):
@@ -156,19 +169,20 @@ def lstm_steps_gradient(
     x: np.ndarray,
     weight: np.ndarray,
     valid: np.ndarray,
+    start: np.ndarray,
     *,
     out: np.ndarray,
 ) -> np.ndarray:
     """Gates again, from one product for all steps; then back through time."""
     padded, size = _padded(valid), weight.shape[1]
     scale, shift = _gate_rows(size, x.dtype)
-    before, cells = _before(y[0]), _before(y[1])
+    before, cells = _before(y[0], start[0]), _before(y[1], start[1])
     gates = _all_products(before, weight)
     dh, dc = np.zeros((2, *y.shape[2:]), x.dtype)
     tanh_c, whole, work = np.empty((3, *y.shape[2:]), x.dtype)
     columns = [slice(k * size, (k + 1) * size) for k in range(4)]
     for t in reversed(range(x.shape[0])):
-        a, z = gates[t], out[t]
+        a, z = gates[t], out[t + 1]
         _lstm_gates(np.add(a, x[t], out=a), scale, shift)
         i, f, g, o = (a[:, part] for part in columns)
         by_i, by_f, by_g, by_o = (z[:, part] for part in columns)
@@ -191,6 +205,7 @@ def lstm_steps_gradient(
             z[padded[t]] = 0
             is_padded = padded[t][:, None]
             dh, dc = np.where(is_padded, dh, z @ weight), np.where(is_padded, dc, whole)
+    out[0, :, : 2 * size], out[0, :, 2 * size :] = np.concatenate((dh, dc), axis=1), 0
     return out
 
 
@@ -203,9 +218,10 @@ def _transposed(weight: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(weight.T)
 
 
-def _before(states: np.ndarray) -> np.ndarray:
+def _before(states: np.ndarray, start: np.ndarray) -> np.ndarray:
     """Return the state before each step."""
-    before = np.zeros(states.shape, states.dtype)
+    before = np.empty(states.shape, states.dtype)
+    before[:1] = start
     before[1:] = states[:-1]
     return before
 
