@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 
 from minidl.graph import Graph, Tensor, toposort
-from minidl.graph.leaves import scalar_value
+from minidl.graph.leaves import placeholder_op, scalar_value
 
 Rewrite = Callable[[Tensor], Tensor]
 
@@ -41,7 +41,7 @@ def _rebuild(node: Tensor, new: dict[int, Tensor]) -> Tensor:
 
 def _share(node: Tensor, known: dict[Hashable, Tensor]) -> Tensor:
     """Return the first node equal to this one, or itself."""
-    if not node.inputs:
+    if node._value is not None or node.op is placeholder_op:
         return node
     attributes = tuple(sorted(node.attributes.items()))
     key = (node.op.name, tuple(id(child) for child in node.inputs), attributes)

@@ -17,6 +17,7 @@ CASES = {
     "a double negation": (lambda x: ops.negative(ops.negative(x)), 0),
     "equal nodes are one": (lambda x: ops.exp(x) * ops.exp(x), 2),
     "equal chains are one": (lambda x: (-ops.exp(x)) + (-ops.exp(x)), 3),
+    "equal nodes without inputs are one": (lambda x: ops.zeros(4) + (ops.zeros(4) + x), 3),
     "a reshape to its own shape": (lambda x: x.reshape(3, 4), 0),
     "a reshape of a reshape": (lambda x: x.reshape(12).reshape(6, 2), 1),
     "a reshape and back": (lambda x: x.reshape(12).reshape(3, 4), 0),
