@@ -112,7 +112,8 @@ class Layer(Component):
     inputs : list of str, optional
         Names of the layers whose outputs it takes; default the layer before it.
     repeat : int
-        How many such layers, each with parameters of its own, stand one after another.
+        How many such layers, each with parameters of its own, stand one after another; the first
+        input of each is the output of the one before it.
     tie : str or dict of str, optional
         Parameters that are those of a layer before it: ``{ weight = "embedding_0.weight" }``, or
         the name of a layer that it shares all with. One value, one gradient: the sum of both.

@@ -31,7 +31,8 @@ class Sequential(Layer):
     layers of the same list, or the container's own input. So the list can be any directed graph.
     Layers without a name are called by type and place, ``linear_0``. A layer with ``repeat = N``
     stands N times, each with its own parameters, as ``name_0`` … ``name_{N−1}``; ``name`` itself
-    then means the last of them.
+    then means the last of them. Each takes what the one before it gives in place of its first
+    input; further inputs, such as a mask, go to all.
 
     Attributes
     ----------
@@ -91,7 +92,7 @@ class Sequential(Layer):
                     self._claim(name, index, places)
                 one = given if given.repeat == 1 else given.copy(name=name, inputs=None, repeat=1)
                 yield _Step(name, one, index, sources)
-                sources = (name,)
+                sources = (name, *sources[1:])
             known[base] = previous = names[-1]
             known.update({name: name for name in names})
 

@@ -64,6 +64,52 @@ class Reshape(Layer):
         return x.reshape(x.shape[0], *_resolve(self.shape, x.shape))
 
 
+@layer("slice")
+class Slice(Layer):
+    """A part of each sample along one axis: the first steps of a sequence, some of the features.
+
+    z = x[:, start:stop]   (for axis 1)
+
+    So a network can take several inputs out of the one that a dataset has.
+
+    Attributes
+    ----------
+    start, stop : int
+        The first element that is kept, and the first behind them; default 0, and all to the end.
+        Negative numbers count from the end.
+    axis : int
+        Default 1. Not 0, the batch.
+    """
+
+    samples = (sample((2, 4), stop=3), sample((2, 3, 5), start=1, stop=-1, axis=-1))
+
+    start: int = 0
+    stop: int | None = None
+    axis: int = 1
+
+    def build(self, x: Spec) -> None:
+        axis = normalize_axis(self.axis, x.ndim)
+        if axis == 0:
+            raise ShapeError(f"axis {self.axis} is the batch; take parts along another axis")
+        first, behind, length = self._range(x.shape[axis])
+        if not 0 <= first < behind <= length:
+            stop = "" if self.stop is None else self.stop
+            raise ShapeError(
+                f"the part {self.start}:{stop} does not lie within axis {axis} of length {length}"
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        axis = normalize_axis(self.axis, x.ndim)
+        first, behind, _ = self._range(x.shape[axis])
+        return x[(*(slice(None),) * axis, slice(first, behind))]
+
+    def _range(self, length: int) -> tuple[int, int, int]:
+        """Return where the part begins and ends, and the length of the axis."""
+        stop = length if self.stop is None else self.stop
+        first, behind = (n + length if n < 0 else n for n in (self.start, stop))
+        return first, behind, length
+
+
 def _resolve(wanted: tuple[int, ...], batch: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape of a sample, with -1 replaced, that ``batch`` is brought to."""
     if not batch:

@@ -119,6 +119,19 @@ def test_repeat_of_a_block_repeats_what_it_holds():
     np.testing.assert_allclose(z, outputs[0] + outputs[1], rtol=1e-4, atol=1e-4)
 
 
+def test_repeat_hands_further_inputs_to_all():
+    root = network(
+        linear(6, name="a"),
+        linear(6, name="b"),
+        {"type": "add", "name": "c", "inputs": ["a", "b", "input"], "repeat": 3},
+    )
+    x = np.ones((4, 6), "float32")
+    z, v = run(root, x)
+    a = x @ v["a.weight"].T + v["a.bias"]
+    b = a @ v["b.weight"].T + v["b.bias"]
+    np.testing.assert_allclose(z, a + 3 * (b + x), rtol=1e-4, atol=1e-4)
+
+
 def test_repeat_leaves_the_config_as_it_was():
     config = {"type": "sequential", "layers": [linear(6, repeat=3)]}
     root = make("layer", config)

@@ -160,6 +160,37 @@ def test_reshape_refuses_lengths_without_meaning(shape, message):
     assert str(error.value) == f"layer 'reshape': {message}"
 
 
+@pytest.mark.parametrize(
+    ("fields", "part"),
+    [
+        ({"stop": 2}, np.s_[:, :2]),
+        ({"start": -3, "stop": -1}, np.s_[:, -3:-1]),
+        ({"start": 1, "axis": -1}, np.s_[..., 1:]),
+        ({"start": 2, "stop": 3, "axis": 2}, np.s_[:, :, 2:3]),
+        ({}, np.s_[:]),
+    ],
+)
+def test_slice_takes_a_part_of_each_sample(fields, part):
+    x = np.arange(60.0).reshape(3, 4, 5)
+    np.testing.assert_array_equal(apply({"type": "slice", **fields}, x), x[part])
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"axis": 0}, "axis 0 is the batch; take parts along another axis"),
+        ({"start": 3, "stop": 3}, "the part 3:3 does not lie within axis 1 of length 4"),
+        ({"stop": 5}, "the part 0:5 does not lie within axis 1 of length 4"),
+        ({"start": -6, "axis": -1}, "the part -6: does not lie within axis 2 of length 5"),
+        ({"axis": 3}, "axis 3 is out of range for a value with 3 axes"),
+    ],
+)
+def test_slice_refuses_what_is_not_there(fields, message):
+    assert refusal({"type": "slice", **fields}, ((3, 4, 5),)) == (
+        f"layer 'it' (slice, model.layers[0]): {message} (its input is float32[3, 4, 5])"
+    )
+
+
 X = np.array([[-1.0, 0.0, 2.0], [0.5, -3.0, 1.0]])
 
 
