@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from minidl import registry
+from minidl.backends.dtypes import dtype_object
 from minidl.errors import BackendError
 
 if TYPE_CHECKING:
@@ -91,8 +92,23 @@ class Backend:
         return self.xp.asarray(value, dtype=self.dtype(dtype))
 
     def dtype(self, name: str) -> Any:
-        """Return the namespace's dtype object called ``name``."""
-        return getattr(self.xp, name)
+        """Return the namespace's dtype object called ``name``; BackendError if it has none."""
+        return dtype_object(self.xp, name)
+
+    def check_precision(self, dtype: str) -> str:
+        """Return what to know of computing in the low-precision ``dtype`` here, if anything.
+
+        Raises
+        ------
+        BackendError
+            If this backend does not have it.
+        """
+        self.empty((0,), dtype)
+        return ""
+
+    def function_for(self, node: Any) -> tuple[Callable[..., Any], bool]:
+        """Return what :meth:`function` does, for one node of known shapes and dtypes."""
+        return self.function(node.op)
 
     def function(self, op: Any) -> tuple[Callable[..., Any], bool]:
         """Return what computes ``op`` here, and whether it takes ``out=``.

@@ -13,6 +13,7 @@ from minidl.errors import BackendError
 if TYPE_CHECKING:
     import numpy as np
 
+_FIRST_WITH_BFLOAT16 = 14
 _NOT_INSTALLED = "CuPy is not installed"
 _INSTALL = "pip install 'minidl[cuda12]' (or 'minidl[cuda13]', by the driver's CUDA version)"
 
@@ -81,6 +82,14 @@ class CupyBackend(Backend):
     def scalar(self, value: bool | int | float, dtype: str) -> Any:
         with self._device:
             return super().scalar(value, dtype)
+
+    def dtype(self, name: str) -> Any:
+        version = self._cupy.__version__
+        if name == "bfloat16" and int(version.partition(".")[0]) < _FIRST_WITH_BFLOAT16:
+            raise BackendError(
+                f"bfloat16 needs CuPy {_FIRST_WITH_BFLOAT16} or newer; this is CuPy {version}"
+            )
+        return super().dtype(name)
 
     def synchronize(self) -> None:
         try:

@@ -113,6 +113,10 @@ class TrainingConfig:
     ema : float, optional
         Decay of a moving average of the weights, in (0, 1). Where it is given, the average is what
         is measured, saved and predicted with.
+    precision : {"float32", "mixed_float16", "mixed_bfloat16"}
+        What training steps compute in. The mixed ones keep parameters and all long sums in
+        float32 and compute products in 16 bits, with float16 under dynamic loss scaling. What is
+        measured and predicted is computed in float32.
     patience : int, optional
         Epochs without a new best after which training ends.
     min_delta : float
@@ -136,6 +140,7 @@ class TrainingConfig:
     clip_value: Annotated[float, Gt(0), Lt(math.inf)] | None = None
     accumulate: Count = 1
     ema: Annotated[float, Gt(0), Lt(1)] | None = None
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     patience: Count | None = None
     min_delta: Annotated[float, Ge(0), Lt(math.inf)] = 0.0
     best_metric: str | None = None
@@ -143,6 +148,11 @@ class TrainingConfig:
     checkpoint_every: Count | None = None
     keep: Count = 2
     log_every: Count = 20
+
+    @property
+    def low_precision(self) -> str | None:
+        """The dtype of 16 bits that ``precision`` mixes with float32."""
+        return None if self.precision == "float32" else self.precision.removeprefix("mixed_")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

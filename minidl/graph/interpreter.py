@@ -132,7 +132,7 @@ class Program:
         held: dict[int, int] = {}
         fixed = dict(self._constants)
         for position, node in enumerate(self.nodes):
-            compute, takes_out = self.backend.function(node.op)
+            compute, takes_out = self.backend.function_for(node)
             if not takes_out and (view := self._fixed_view(node, compute, fixed)) is not None:
                 fixed[self._register[id(node)]] = view
                 continue
@@ -243,7 +243,7 @@ class Program:
             for node in self._order:
                 register = self._register[id(node)]
                 if registers[register] is None:
-                    compute, takes_out = self.backend.function(node.op)
+                    compute, takes_out = self.backend.function_for(node)
                     values = [registers[self._register[id(child)]] for child in node.inputs]
                     out = {"out": self.backend.empty(node.shape, node.dtype)} if takes_out else {}
                     registers[register] = compute(*values, **node.attributes, **out)

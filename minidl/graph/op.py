@@ -49,6 +49,7 @@ from minidl.graph.spec import (
     promote,
 )
 
+_AUTOCASTS = ("low", "float32", "widest")
 _RULES = ("infer", "normalize", "forward", "backward", "compose", "flops")
 
 
@@ -107,6 +108,7 @@ class Op:
     view: bool
     promoted: tuple[int, ...] | None
     floating: bool
+    autocast: str
     kink: str
     no_gradient: str
     stops_gradient: bool
@@ -126,6 +128,12 @@ class Op:
         except (ShapeError, DtypeError) as error:
             raise type(error)(f"{self.name}: {error}") from None
         return Tensor(self, inputs, attributes, spec)
+
+    def again(self, node: Tensor, inputs: Sequence[Tensor]) -> Tensor:
+        """Return what ``node``, a node of this op, becomes with ``inputs`` of other dtypes."""
+        promoted = self._promote(inputs)
+        spec = self._infer([child.spec for child in promoted], dict(node.attributes))
+        return Tensor(self, promoted, node.attributes, spec, node.name)
 
     def run(self, xp: Any, *arrays: Any, **attributes: Any) -> Any:
         """Compute on the array namespace ``xp``; the reference that every kernel is held to."""
@@ -205,6 +213,7 @@ def op(
     view: bool = False,
     promoted: tuple[int, ...] | None = None,
     floating: bool = False,
+    autocast: str = "widest",
     kink: str = "",
     no_gradient: str = "",
     stops_gradient: bool = False,
@@ -235,6 +244,10 @@ def op(
         Which inputs are converted to one dtype together; default all.
     floating : bool
         Integer inputs are converted to the default float dtype.
+    autocast : {"low", "float32", "widest"}
+        What mixed precision converts its float inputs to: the low-precision dtype, where the work
+        is in products; float32, where a long sum or a steep function would lose too much; or the
+        widest dtype among them.
     kink : str
         What the gradient is where the function has none, in words.
     no_gradient : str
@@ -256,6 +269,9 @@ def op(
         signature = _signature(rules)
         tensors, variadic = _tensor_names(signature)
         _check_declaration(name, rules, function, no_gradient, elementwise)
+        if autocast not in _AUTOCASTS:
+            known = ", ".join(_AUTOCASTS)
+            raise GraphError(f"op '{name}': unknown autocast '{autocast}' (known: {known})")
         drawn = tuple(samples) or _standard_samples(len(tensors), domains, kinks, elementwise)
         declared = Op(
             name=name,
@@ -271,6 +287,7 @@ def op(
             view=view,
             promoted=promoted,
             floating=floating,
+            autocast=autocast,
             kink=kink,
             no_gradient=no_gradient,
             stops_gradient=stops_gradient,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from minidl.errors import DtypeError, ShapeError, suggestion
 
-FLOATS = ("float16", "float32", "float64")
+FLOATS = ("float16", "bfloat16", "float32", "float64")
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 DTYPES = ("bool", *INTEGERS, *FLOATS)
 DEFAULT_FLOAT = "float32"
@@ -17,7 +17,7 @@ DEFAULT_INTEGER = "int64"
 
 _ITEM_SIZE = {
     **dict.fromkeys(("bool", "int8", "uint8"), 1),
-    **dict.fromkeys(("int16", "uint16", "float16"), 2),
+    **dict.fromkeys(("int16", "uint16", "float16", "bfloat16"), 2),
     **dict.fromkeys(("int32", "uint32", "float32"), 4),
     **dict.fromkeys(("int64", "uint64", "float64"), 8),
 }
@@ -111,6 +111,8 @@ def promote(dtypes: Iterable[str]) -> str:
 
 
 def _widest(members: list[str]) -> str:
+    if {"float16", "bfloat16"}.issubset(members):
+        members = [*members, "float32"]
     unsigned = max((_ITEM_SIZE[d] for d in members if d.startswith("u")), default=0)
     others = [d for d in members if not d.startswith("u")]
     if not others:

@@ -181,6 +181,7 @@ class selu:
 
 @op(
     "softplus",
+    autocast="float32",
     elementwise=True,
     floating=True,
     scalar="where(beta * x > threshold, x, log1p(exp(minimum(beta * x, threshold))) / beta)",
@@ -257,7 +258,7 @@ _SAMPLES = [
 ]
 
 
-@op("softmax", floating=True, samples=_SAMPLES)
+@op("softmax", autocast="float32", floating=True, samples=_SAMPLES)
 class softmax:
     """Softmax along an axis: positive numbers that sum to 1.
 
@@ -289,7 +290,7 @@ class softmax:
         return z * (g - (g * z).sum(axis=axis, keepdims=True))
 
 
-@op("log_softmax", floating=True, samples=_SAMPLES)
+@op("log_softmax", autocast="float32", floating=True, samples=_SAMPLES)
 class log_softmax:
     """Logarithm of the softmax along an axis, right where the softmax itself would be 0.
 

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from minidl import registry
+from minidl.backends.dtypes import dtype_object
 from minidl.errors import DtypeError, GraphError, ShapeError
 from minidl.graph.node import Tensor
 from minidl.graph.op import Draw, as_tensor, op, sample
@@ -22,6 +23,7 @@ from minidl.ops.reduction import refuse_empty
 
 @op(
     "masked_softmax",
+    autocast="float32",
     promoted=(0,),
     floating=True,
     samples=[
@@ -267,7 +269,7 @@ class sinusoidal_positions:
         angles = _angles(xp, length, width, base)
         pairs = xp.stack([xp.sin(angles), xp.cos(angles)], axis=-1)
         table = xp.reshape(pairs, (length, 2 * angles.shape[-1]))[:, :width]
-        return xp.astype(table, getattr(xp, dtype))
+        return xp.astype(table, dtype_object(xp, dtype))
 
 
 def _angles(xp: Any, length: int, width: int, base: float) -> Any:

@@ -35,6 +35,7 @@ def _attributes(w, stride, padding, dilation, groups):
 
 @op(
     "conv2d",
+    autocast="low",
     samples=[
         sample((2, 3, 5, 6), (4, 3, 3, 2)),
         sample((2, 2, 6, 5), (3, 2, 3, 3), stride=2, padding=1),
@@ -109,6 +110,7 @@ class conv2d:
 
 @op(
     "conv_transpose2d",
+    autocast="low",
     samples=[
         sample((2, 3, 4, 3), (3, 2, 3, 2)),
         sample((2, 2, 3, 4), (2, 3, 3, 3), stride=2, padding=1, output_padding=1),
@@ -208,6 +210,7 @@ class conv_transpose2d:
 
 @op(
     "conv2d_weight_gradient",
+    autocast="low",
     samples=[
         sample((2, 3, 5, 6), (2, 4, 3, 5), kernel_size=(3, 2)),
         sample((2, 2, 6, 5), (2, 3, 3, 3), kernel_size=3, stride=2, padding=1),

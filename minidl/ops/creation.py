@@ -7,6 +7,7 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+from minidl.backends.dtypes import dtype_object
 from minidl.errors import DtypeError, ShapeError
 from minidl.graph.op import op, sample
 from minidl.graph.spec import DEFAULT_FLOAT, DEFAULT_INTEGER, Spec, check_dtype, is_float
@@ -36,7 +37,7 @@ class zeros:
         return Spec(shape, dtype)
 
     def forward(xp, *, shape, dtype):
-        return xp.zeros(shape, dtype=getattr(xp, dtype))
+        return xp.zeros(shape, dtype=dtype_object(xp, dtype))
 
 
 @op("ones", no_gradient=_NO_INPUTS, samples=[sample(shape=(2, 3)), sample(shape=4, dtype="bool")])
@@ -58,7 +59,7 @@ class ones:
         return Spec(shape, dtype)
 
     def forward(xp, *, shape, dtype):
-        return xp.ones(shape, dtype=getattr(xp, dtype))
+        return xp.ones(shape, dtype=dtype_object(xp, dtype))
 
 
 @op(
@@ -89,7 +90,7 @@ class full:
         return Spec(shape, dtype)
 
     def forward(xp, *, shape, fill_value, dtype):
-        return xp.full(shape, fill_value, dtype=getattr(xp, dtype))
+        return xp.full(shape, fill_value, dtype=dtype_object(xp, dtype))
 
 
 @op(
@@ -134,7 +135,7 @@ class arange:
         return Spec((max(math.ceil((stop - start) / step), 0),), dtype)
 
     def forward(xp, *, start, stop, step, dtype):
-        return xp.arange(start, stop, step, dtype=getattr(xp, dtype))
+        return xp.arange(start, stop, step, dtype=dtype_object(xp, dtype))
 
 
 @op(
@@ -179,7 +180,7 @@ class linspace:
         return Spec((num,), dtype)
 
     def forward(xp, *, start, stop, num, dtype, endpoint):
-        return xp.linspace(start, stop, num, dtype=getattr(xp, dtype), endpoint=endpoint)
+        return xp.linspace(start, stop, num, dtype=dtype_object(xp, dtype), endpoint=endpoint)
 
 
 @op(
@@ -216,7 +217,7 @@ class eye:
         return Spec((n_rows, n_cols), dtype)
 
     def forward(xp, *, n_rows, n_cols, k, dtype):
-        return xp.eye(n_rows, n_cols, k=k, dtype=getattr(xp, dtype))
+        return xp.eye(n_rows, n_cols, k=k, dtype=dtype_object(xp, dtype))
 
 
 @op("zeros_like", samples=[sample((2, 3)), sample((2,), dtype="int32")])

@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 from minidl import registry
+from minidl.backends.dtypes import LOW_PRECISION
 from minidl.errors import DtypeError, GraphError, ShapeError
 from minidl.graph.node import Tensor
 from minidl.graph.op import op, sample
@@ -25,6 +26,7 @@ _BAND = (3, 2, 5)
 
 @op(
     "band_recurrence",
+    autocast="float32",
     samples=[
         sample(_BAND, _BAND, _BAND, _BAND),
         sample((1, 2, 3), (1, 2, 3), (1, 2, 3), (1, 2, 3)),
@@ -73,6 +75,7 @@ class band_recurrence:
 
 @op(
     "log_band_recurrence",
+    autocast="float32",
     samples=[sample(_BAND, (2, 5), (2, 5)), sample((1, 2, 3), (2, 3), (2, 3))],
 )
 class log_band_recurrence:
@@ -175,8 +178,8 @@ class ctc:
         check_reduction("ctc", reduction)
         _check_inputs(x, target, input_lengths, target_lengths, blank)
         where, maximum = registry.get("op", "where"), registry.get("op", "maximum")
-        if x.dtype == "float16":
-            x = x.astype("float32")  # which has no room for NEVER
+        if x.dtype in LOW_PRECISION:
+            x = x.astype("float32")  # float16 has no room for NEVER
         path, skip = _spelled(x, target, target_lengths, blank)
         first = where(_counted(path.shape[1]) < 2, _number(0.0, x), NEVER)
         start = registry.get("op", "broadcast_to")(first, path.shape)

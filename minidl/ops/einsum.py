@@ -14,6 +14,7 @@ from minidl.ops.shape import broadcast_to
 
 @op(
     "einsum",
+    autocast="low",
     samples=[
         sample((2, 3), (3, 4), subscripts="ij,jk->ik"),
         sample((2, 3), (3, 4), subscripts="ij, jk"),

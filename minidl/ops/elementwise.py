@@ -103,6 +103,7 @@ class negative:
 
 @op(
     "pow",
+    autocast="float32",
     elementwise=True,
     function="pow",
     notation="a ** b",
@@ -174,7 +175,7 @@ class sqrt:
 # -- exponentials and logarithms ---------------------------------------------------------------
 
 
-@op("exp", elementwise=True, function="exp", floating=True, scalar="exp(x)")
+@op("exp", autocast="float32", elementwise=True, function="exp", floating=True, scalar="exp(x)")
 class exp:
     """Exponential.
 
@@ -185,7 +186,14 @@ class exp:
         return g * z
 
 
-@op("expm1", elementwise=True, function="expm1", floating=True, scalar="expm1(x)")
+@op(
+    "expm1",
+    autocast="float32",
+    elementwise=True,
+    function="expm1",
+    floating=True,
+    scalar="expm1(x)",
+)
 class expm1:
     """Exponential less one, exact to the last digits for small x.
 
@@ -198,6 +206,7 @@ class expm1:
 
 @op(
     "log",
+    autocast="float32",
     elementwise=True,
     function="log",
     floating=True,
@@ -216,6 +225,7 @@ class log:
 
 @op(
     "log1p",
+    autocast="float32",
     elementwise=True,
     function="log1p",
     floating=True,

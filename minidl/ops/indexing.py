@@ -10,6 +10,7 @@ from types import EllipsisType
 from typing import Any
 
 from minidl import registry
+from minidl.backends.dtypes import dtype_object
 from minidl.errors import DtypeError, ShapeError
 from minidl.graph.node import Tensor
 from minidl.graph.op import Draw, op, sample
@@ -281,7 +282,7 @@ class one_hot:
         classes = xp.arange(num_classes, dtype=xp.int64)
         classes = xp.reshape(classes, (num_classes,) + (1,) * (indices.ndim - axis))
         hot = xp.astype(xp.expand_dims(indices, axis=axis), xp.int64) == classes
-        return xp.astype(hot, getattr(xp, dtype))
+        return xp.astype(hot, dtype_object(xp, dtype))
 
 
 @op(

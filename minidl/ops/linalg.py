@@ -9,6 +9,7 @@ from minidl.graph.spec import Spec, broadcast_shapes, normalize_axis
 
 @op(
     "matmul",
+    autocast="low",
     function="matmul",
     notation="a @ b",
     samples=[

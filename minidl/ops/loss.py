@@ -25,6 +25,7 @@ _APART = (Draw((3, 4), -2.0, -0.6), Draw((3, 4), -0.4, 2.0))
 
 @op(
     "squared_error",
+    autocast="float32",
     floating=True,
     notation="0.5 * Σ((p - t) ** 2)",
     samples=[
@@ -70,6 +71,7 @@ class squared_error:
 
 @op(
     "softmax_cross_entropy",
+    autocast="float32",
     floating=True,
     samples=[
         sample((3, 4), Draw((3, 4), 0.1, 1.0)),
@@ -275,6 +277,7 @@ class kl_div:
 
 @op(
     "sigmoid_cross_entropy",
+    autocast="float32",
     elementwise=True,
     floating=True,
     scalar="maximum(x, 0) - x * t + log1p(exp(-abs(x)))",

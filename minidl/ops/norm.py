@@ -27,6 +27,7 @@ def along_channels(x):
 
 @op(
     "standardize",
+    autocast="float32",
     floating=True,
     samples=[
         sample((3, 4), axis=1),
@@ -98,6 +99,7 @@ class standardize:
 
 @op(
     "norm_gradient",
+    autocast="float32",
     floating=True,
     notation="r * (g - z * mean(g * z, axis=axis, keepdims=True))",
     samples=[
@@ -246,7 +248,7 @@ def scale_to_one(x, axes, eps):
     return standardize(x, axis=axes, eps=eps, centred=False)
 
 
-_EPSILON = {"float16": 2.0**-10, "float32": 2.0**-23, "float64": 2.0**-52}
+_EPSILON = {"bfloat16": 2.0**-7, "float16": 2.0**-10, "float32": 2.0**-23, "float64": 2.0**-52}
 """The distance from 1 to the next number."""
 
 

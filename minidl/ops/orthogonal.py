@@ -13,6 +13,7 @@ _ROOT_TWO_PI = math.sqrt(2 * math.pi)
 
 @op(
     "orthogonalize",
+    autocast="float32",
     floating=True,
     no_gradient="it makes initial values, which nothing is differentiated through",
     samples=[
@@ -58,6 +59,7 @@ class orthogonalize:
 
 @op(
     "ndtri",
+    autocast="float32",
     floating=True,
     samples=[
         sample(Draw((3, 4), 0.01, 0.99)),

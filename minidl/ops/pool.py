@@ -6,6 +6,7 @@ import math
 import operator
 from typing import Any
 
+from minidl.backends.dtypes import dtype_object
 from minidl.errors import ShapeError
 from minidl.graph.leaves import tensor
 from minidl.graph.op import Draw, op, sample
@@ -454,7 +455,7 @@ class averaging_matrix:
     def forward(xp, *, length, windows, dtype):
         bounds = [(i * length // windows, -(-(i + 1) * length // windows)) for i in range(windows)]
         rows = [[(a <= h < b) / (b - a) for h in range(length)] for a, b in bounds]
-        return xp.asarray(rows, dtype=getattr(xp, dtype))
+        return xp.asarray(rows, dtype=dtype_object(xp, dtype))
 
 
 @op(

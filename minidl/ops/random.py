@@ -13,6 +13,7 @@ import math
 from typing import Any
 
 from minidl import registry
+from minidl.backends.dtypes import dtype_object
 from minidl.errors import DtypeError, GraphError, ShapeError
 from minidl.graph.op import Draw, op, sample
 from minidl.graph.spec import INTEGERS, Spec, check_dtype, is_float
@@ -21,6 +22,7 @@ from minidl.ops.shape import shape_tuple
 _MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
 _KEY_STEPS = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
 _ROUNDS = 10
+_UNIFORM_BITS = {"bfloat16": 8, "float16": 11, "float32": 24}
 _LOW = 0xFFFFFFFF
 _NOT_CONTINUOUS = "random bits do not change smoothly with anything"
 _SOME_BITS = Draw((4,), 0, 2**62, dtype="uint64")
@@ -110,7 +112,7 @@ class uniform_from_bits:
 
     z = n · 2⁻⁵³ in float64, n being the upper 53 bits of a word
     z = n · 2⁻²⁴ in float32, n being the upper 24 bits of half a word, the lower half first
-    z = n · 2⁻¹¹ in float16, n being the upper 11 bits of half a word
+    z = n · 2⁻¹¹ in float16, n being the upper 11 bits of half a word; in bfloat16 the upper 8
 
     Parameters
     ----------
@@ -130,9 +132,9 @@ class uniform_from_bits:
         if dtype == "float64":
             numbers, drop, scale = bits, 11, 2.0**-53
         else:
-            numbers = _halves(xp, bits)
-            drop, scale = (8, 2.0**-24) if dtype == "float32" else (21, 2.0**-11)
-        numbers = xp.astype(numbers[: math.prod(shape)] >> drop, getattr(xp, dtype))
+            kept = _UNIFORM_BITS[dtype]
+            numbers, drop, scale = _halves(xp, bits), 32 - kept, 2.0**-kept
+        numbers = xp.astype(numbers[: math.prod(shape)] >> drop, dtype_object(xp, dtype))
         return xp.reshape(numbers * scale, shape)
 
 
@@ -180,7 +182,7 @@ class normal_from_bits:
         radius = xp.sqrt(-2.0 * xp.log(uniform[:pairs]))
         angle = uniform[pairs:] * (2.0 * math.pi)
         both = xp.concat([radius * xp.cos(angle), radius * xp.sin(angle)])
-        return xp.astype(xp.reshape(both[:count], shape), getattr(xp, dtype))
+        return xp.astype(xp.reshape(both[:count], shape), dtype_object(xp, dtype))
 
 
 @op(

@@ -31,6 +31,7 @@ _KINK = "where relu's argument is 0 its gradient is 0"
 
 @op(
     "rnn_steps",
+    autocast="float32",
     promoted=(0, 1, 3),
     floating=True,
     kink=_KINK,
@@ -95,6 +96,7 @@ class rnn_steps:
 
 @op(
     "rnn_steps_gradient",
+    autocast="float32",
     promoted=(0, 1, 2),
     floating=True,
     kink=_KINK,
@@ -160,6 +162,7 @@ class rnn_steps_gradient:
 
 @op(
     "gru_steps",
+    autocast="float32",
     promoted=(0, 1, 2, 4),
     floating=True,
     samples=[
@@ -226,6 +229,7 @@ class gru_steps:
 
 @op(
     "gru_steps_gradient",
+    autocast="float32",
     promoted=(0, 1, 2, 3, 4, 6),
     floating=True,
     samples=[
@@ -289,6 +293,7 @@ class gru_steps_gradient:
 
 @op(
     "lstm_steps",
+    autocast="float32",
     promoted=(0, 1, 3),
     floating=True,
     samples=[
@@ -363,6 +368,7 @@ class lstm_steps:
 
 @op(
     "lstm_steps_gradient",
+    autocast="float32",
     promoted=(0, 1, 2, 3, 5),
     floating=True,
     samples=[

@@ -8,7 +8,7 @@ from minidl import registry
 from minidl.errors import DtypeError, ShapeError
 from minidl.graph.leaves import scalar_constant
 from minidl.graph.op import Draw, op, sample
-from minidl.graph.spec import DEFAULT_INTEGER, Spec, normalize_axes, normalize_axis
+from minidl.graph.spec import DEFAULT_INTEGER, Spec, is_float, normalize_axes, normalize_axis
 from minidl.ops.elementwise import exp, where
 
 _AXES = [
@@ -66,7 +66,7 @@ def sum_dtype(dtype: str) -> str:
 
     Floats keep theirs, booleans and signed integers take int64, unsigned ones uint64.
     """
-    if dtype.startswith("float"):
+    if is_float(dtype):
         return dtype
     return "uint64" if dtype.startswith("uint") else DEFAULT_INTEGER
 
@@ -100,7 +100,7 @@ def _widened(xp, x):
 # -- sums and means ----------------------------------------------------------------------------
 
 
-@op("sum", notation="Σ(x)", samples=[*_AXES, *_EMPTY, *_INTEGERS, *_FLAGS])
+@op("sum", autocast="float32", notation="Σ(x)", samples=[*_AXES, *_EMPTY, *_INTEGERS, *_FLAGS])
 class sum:
     """Sum over axes.
 
@@ -126,7 +126,7 @@ class sum:
         return _kept(g, x, axis)
 
 
-@op("mean", function="mean", floating=True, samples=_AXES)
+@op("mean", autocast="float32", function="mean", floating=True, samples=_AXES)
 class mean:
     """Arithmetic mean over axes; NaN over none.
 
@@ -151,6 +151,7 @@ class mean:
 
 @op(
     "var",
+    autocast="float32",
     function="var",
     floating=True,
     samples=[
@@ -201,6 +202,7 @@ class var:
 
 @op(
     "logsumexp",
+    autocast="float32",
     floating=True,
     samples=[*_AXES, sample([[1e4, 0.0, -1e4], [-1e4, -1e4, -1e4]], axis=1)],
 )
@@ -247,6 +249,7 @@ class logsumexp:
 
 @op(
     "prod",
+    autocast="float32",
     samples=[*_AXES, *_EMPTY, *_INTEGERS, sample([[0.0, 2.0, 3.0], [0.0, 0.0, 3.0]], axis=1)],
 )
 class prod:
@@ -482,6 +485,7 @@ class argmin:
 
 @op(
     "cumulative_sum",
+    autocast="float32",
     samples=[
         sample((5,)),
         sample((3, 4), axis=0),

@@ -7,6 +7,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from minidl.backends.dtypes import dtype_object
 from minidl.errors import ShapeError
 from minidl.graph.leaves import tensor
 from minidl.graph.op import op, sample
@@ -186,7 +187,7 @@ class interpolation_matrix:
             low = min(math.floor(place), length - 1)
             row[low] += 1 - (place - low)
             row[min(low + 1, length - 1)] += place - low
-        return xp.asarray(rows, dtype=getattr(xp, dtype))
+        return xp.asarray(rows, dtype=dtype_object(xp, dtype))
 
 
 def _place(i: int, length: int, size: int, step: float | None) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
+from minidl.backends.dtypes import dtype_object
 from minidl.errors import DtypeError, ShapeError
 from minidl.graph.op import op, sample
 from minidl.graph.spec import (
@@ -47,7 +48,7 @@ class astype:
         return x.with_dtype(dtype)
 
     def forward(xp, x, *, dtype):
-        return xp.astype(x, getattr(xp, dtype), copy=False)
+        return xp.astype(x, dtype_object(xp, dtype), copy=False)
 
     def backward(g, z, x, *, dtype):
         return g.astype(x.dtype) if is_float(x.dtype) else None

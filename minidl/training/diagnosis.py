@@ -9,6 +9,7 @@ import numpy as np
 from minidl.errors import DivergedError
 from minidl.graph import Program, Tensor, toposort
 from minidl.graph.leaves import placeholder_op
+from minidl.graph.spec import is_float
 from minidl.training.step import Forward, Steps, spec_of
 
 
@@ -41,6 +42,8 @@ def explain_divergence(
             f"{advice}"
         )
     kind = "NaN" if math.isnan(loss) else "infinity"
+    if node.dtype == "float16":
+        advice += "; or set [training] precision to mixed_bfloat16: float16 ends at 65504"
     return DivergedError(
         f"{head}: the first {kind} came from {node.op.name} in {_owner(node, forward)}, "
         f"at index {position} of its output {node.spec}; {advice}"
@@ -57,9 +60,9 @@ def _first_bad(
     arrays.append(model.backend.scalar(draw, "int64"))
     found = None
     for node, value in program.walk(arrays, model.state):
-        array = np.asarray(model.backend.to_numpy(value))
-        if array.dtype.kind != "f":
+        if not is_float(node.dtype):
             continue
+        array = np.asarray(model.backend.to_numpy(value))
         if node.op is placeholder_op and not np.isfinite(array).all():
             return node, _index(~np.isfinite(array))
         bad = np.isnan(array) if nan else np.isinf(array)

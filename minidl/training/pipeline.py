@@ -52,6 +52,9 @@ def prepare(
     """
     config = _as_config(config)
     backend, reason = resolve_device(config.device, config.backend)
+    if config.training.low_precision is not None:
+        note = backend.check_precision(config.training.low_precision)
+        reason = f"{reason}; {note}" if note else reason
     dataset = config.data.dataset
     if dataset_state is not None:
         dataset.restore(dataset_state)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.compiler import compile_graph
+from minidl.compiler import autocast, compile_graph
 from minidl.graph import Graph, Program, Spec, State, Tensor, grad, placeholder
 from minidl.layers import Context
 from minidl.losses import Loss
@@ -30,6 +30,8 @@ class Steps:
         Random draws are a function of it, the layer and the batch.
     reconstruct : bool
         Whether the prepared inputs are what is to be predicted, in place of the targets.
+    low_precision : {"float16", "bfloat16"}, optional
+        What training steps compute products in; see :func:`minidl.compiler.autocast`.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Steps:
         update: Update | None = None,
         seed: int = 0,
         reconstruct: bool = False,
+        low_precision: str | None = None,
     ) -> None:
         self.model = model
         self.loss = loss
@@ -47,6 +50,7 @@ class Steps:
         self.update = update
         self.seed = seed
         self.reconstruct = reconstruct
+        self.low_precision = low_precision
         self._programs: dict[Any, Program] = {}
         self._statistics_count: list[int] = []
 
@@ -106,7 +110,7 @@ class Steps:
         forward = Forward(self, inputs, targets)
         held = self._held()
         updates = self.update.apply(
-            forward.gradients(),
+            forward.gradients(held),
             forward.values,
             held,
             rates,
@@ -120,7 +124,7 @@ class Steps:
         assert self.update is not None
         forward = Forward(self, inputs, targets)
         held = self._held()
-        updates = self.update.gather(forward.gradients(), held)
+        updates = self.update.gather(forward.gradients(held), held)
         return forward.graph((), {**forward.values, **held}, updates)
 
     def trace_evaluate(self, inputs: Spec, targets: Spec) -> Graph:
@@ -169,15 +173,31 @@ class Forward:
         self.context = Context(self.values, training=training, seed=steps.seed, step=self.draw)
         prepared = steps.model.prepare(self.inputs[0])
         prediction = steps.model.root(prepared, context=self.context)
+        if training and steps.low_precision is not None:
+            prediction = self._autocast(prediction, steps.low_precision)
         target = prepared if steps.reconstruct else self.inputs[1]
         self.loss = steps.loss(prediction, target)
         self.outputs = (self.loss, *steps.statistics(prediction, target))
 
-    def gradients(self) -> dict[str, Tensor]:
+    def gradients(self, held: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return ∂LOSS/∂(parameter) for each one that is trained, by path."""
-        assert self.steps.update is not None
-        trained = {path: self.values[path] for path in self.steps.update.trained}
-        return grad(self.loss, trained, unused="zeros")
+        update = self.steps.update
+        assert update is not None
+        trained = {path: self.values[path] for path in update.trained}
+        if update.loss_scale is None:
+            return grad(self.loss, trained, unused="zeros")
+        scale = update.loss_scale.factor(held)
+        scaled = grad(self.loss * scale, trained, unused="zeros")
+        return {path: g / scale for path, g in scaled.items()}
+
+    def _autocast(self, prediction: Tensor, low: str) -> Tensor:
+        """Bring all that the layers computed to mixed precision; returns the new prediction."""
+        updates, outputs = self.context.updates, self.context.outputs
+        cast = iter(autocast([prediction, *updates.values(), *outputs.values()], low))
+        prediction = next(cast)
+        self.context.updates = {path: next(cast) for path in updates}
+        self.context.outputs = {path: next(cast) for path in outputs}
+        return prediction
 
     def graph(
         self, scalars: Sequence[Tensor], held: Mapping[str, Tensor], updates: Mapping[str, Tensor]

@@ -17,7 +17,7 @@ def write(path: Path, arrays: Mapping[str, np.ndarray]) -> str:
     """Write ``arrays`` to ``path`` and return the SHA-256 of the file."""
     from safetensors.numpy import save
 
-    data = save({name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())})
+    data = save({name: np.asarray(array, order="C") for name, array in sorted(arrays.items())})
     write_bytes(path, data)
     return hashlib.sha256(data).hexdigest()
 

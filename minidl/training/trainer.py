@@ -19,6 +19,7 @@ from minidl.metrics import Metric
 from minidl.schedules import Schedule
 from minidl.training import tensors
 from minidl.training.diagnosis import explain_divergence
+from minidl.training.loss_scale import LossScale
 from minidl.training.meter import Meter
 from minidl.training.model import Model
 from minidl.training.reporter import Progress, Reporter
@@ -81,9 +82,16 @@ class Trainer:
             clip_value=config.training.clip_value,
             accumulate=config.training.accumulate,
             ema=config.training.ema,
+            loss_scale=LossScale() if config.training.precision == "mixed_float16" else None,
         )
         self.steps = Steps(
-            model, config.loss, self.metrics, self.update, config.seed, config.data.reconstruct
+            model,
+            config.loss,
+            self.metrics,
+            self.update,
+            config.seed,
+            config.data.reconstruct,
+            config.training.low_precision,
         )
         self._add_state()
         self.schedule = None if config.schedule is None else fresh(config.schedule)
@@ -152,7 +160,8 @@ class Trainer:
                 speed = seen / (time.perf_counter() - began)
                 self.reporter.stepped(self._progress(speed), loss)
                 if self.step % every == 0 or self._epoch_done():
-                    self._record("train", self._window.result(), lr=self._rates(self.step - 1)[0])
+                    rate = self._rates(self.step - 1)[0]
+                    self._record("train", self._window.result(), lr=rate, **self._scaling())
                     self._window.reset()
                 if self._signal is not None:
                     self._stop_on_signal()
@@ -227,6 +236,14 @@ class Trainer:
         """Return the learning rate of each optimiser of the update."""
         factor = 1.0 if self.schedule is None else self.schedule(step, self.total_steps)
         return [optimizer.lr * factor for optimizer in self.update.optimizers]
+
+    def _scaling(self) -> dict[str, float]:
+        """Return what the log says of loss scaling, if there is any."""
+        scale = self.update.loss_scale
+        if scale is None:
+            return {}
+        to_numpy, values = self.model.backend.to_numpy, self.model.state.values
+        return scale.report({name: float(to_numpy(values[name])) for name in scale.slots()})
 
     def _epoch_done(self) -> bool:
         return self.batch >= self.batches_per_epoch or self.step >= self.total_steps

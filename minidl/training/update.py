@@ -9,6 +9,7 @@ from minidl.graph import Spec, Tensor
 from minidl.layers import Parameter
 from minidl.optimizers import Optimizer
 from minidl.optimizers.groups import assign
+from minidl.training.loss_scale import SKIPPED, LossScale
 
 CLIP_EPSILON = 1e-6
 
@@ -31,6 +32,8 @@ class Update:
         Batches whose mean gradient makes one update.
     ema : float, optional
         Decay d of a moving average a of the weights p: a ← d · a + (1 − d) · p.
+    loss_scale : LossScale, optional
+        By which the loss is scaled, whose gradients this is given, and which skips updates.
 
     Attributes
     ----------
@@ -49,6 +52,7 @@ class Update:
         clip_value: float | None = None,
         accumulate: int = 1,
         ema: float | None = None,
+        loss_scale: LossScale | None = None,
     ) -> None:
         specs = {p.path: p.spec for p in parameters if p.trainable}
         owners = assign(optimizer, specs)
@@ -59,15 +63,17 @@ class Update:
         self.clip_value = clip_value
         self.accumulate = accumulate
         self.ema = ema
+        self.loss_scale = loss_scale
 
     def slots(self) -> dict[str, Spec]:
-        """Return the state that lives as long as a run: optimisers' slots, averages."""
+        """Return the state that lives as long as a run: of optimisers, averages, loss scaling."""
         found = {
             slot_name(path, slot): spec
             for path, owner in self._owner.items()
             for slot, spec in owner.slots(self.trained[path]).items()
         }
-        return found | self.averages()
+        scaling = {} if self.loss_scale is None else self.loss_scale.slots()
+        return found | self.averages() | scaling
 
     def averages(self) -> dict[str, Spec]:
         """Return the moving averages of the weights, if they are kept."""
@@ -119,6 +125,25 @@ class Update:
             sums = self.gather(gradients, held)
             gradients = {p: sums[slot_name(p, "gradient")] * share for p in gradients}
             updates = {name: ops.zeros_like(total) for name, total in sums.items()}
+        if self.loss_scale is None:
+            return updates | self._step(gradients, values, held, rates, step)
+        accepted = self.loss_scale.accepts(gradients, held)
+        done = step - held[SKIPPED]
+        made = self._step(gradients, values, held, rates, done)
+        old = {**values, **held}
+        kept = {name: ops.where(accepted, new, old[name]) for name, new in made.items()}
+        return updates | kept | self.loss_scale.next(accepted, held)
+
+    def _step(
+        self,
+        gradients: Mapping[str, Tensor],
+        values: Mapping[str, Tensor],
+        held: Mapping[str, Tensor],
+        rates: Sequence[Tensor],
+        step: Tensor,
+    ) -> dict[str, Tensor]:
+        """Return the next value of every parameter, slot and average."""
+        updates: dict[str, Tensor] = {}
         gradients = clip(gradients, self.clip_norm, self.clip_value)
         rate_of = {id(o): rate for o, rate in zip(self.optimizers, rates, strict=True)}
         for path, owner in self._owner.items():

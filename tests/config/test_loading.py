@@ -215,6 +215,7 @@ type = "cross_entropy"
 epochs = 10
 max_steps = 7
 accumulate = 1
+precision = "float32"
 min_delta = 0.0
 metrics = [
     {type = "accuracy"},

@@ -51,7 +51,7 @@ def test_it_makes_what_numpy_does(make, expected, backend):
             lambda: ops.ones(2, dtype="float33"),
             DtypeError,
             "ones: unknown dtype 'float33'; did you mean 'float32'? (known: bool, int8, int16, "
-            "int32, int64, uint8, uint16, uint32, uint64, float16, float32, float64)",
+            "int32, int64, uint8, uint16, uint32, uint64, float16, bfloat16, float32, float64)",
         ),
         (
             lambda: ops.full(2, 0.5, dtype="int32"),
