@@ -6,8 +6,9 @@ from typing import Any
 
 from minidl import registry
 from minidl.errors import DtypeError, GraphError, ShapeError
+from minidl.graph.leaves import tensor
 from minidl.graph.node import Tensor
-from minidl.graph.op import Draw, as_tensor, op, sample
+from minidl.graph.op import Draw, op, sample
 from minidl.graph.spec import (
     INTEGERS,
     Spec,
@@ -330,7 +331,7 @@ class binary_cross_entropy_with_logits:
         if pos_weight is None:
             return reduced(sigmoid_cross_entropy(logits, target), reduction)
         dtype = logits.dtype if is_float(logits.dtype) else "float32"
-        weight = _as_weight(pos_weight, dtype)
+        weight = tensor(pos_weight, dtype)
         if not _broadcasts(weight.shape, logits.shape):
             raise ShapeError(
                 f"{name}: pos_weight of shape {weight.shape} does not broadcast to logits of "
@@ -519,15 +520,9 @@ def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
         return False
 
 
-def _as_weight(weight: Any, dtype: str) -> Tensor:
-    if not isinstance(weight, Tensor):
-        weight = as_tensor(weight)
-    return weight if weight.dtype == dtype else weight.astype(dtype)
-
-
 def _weight_of_classes(name: str, weight: Any, logits: Tensor, axis: int) -> Tensor:
     classes = logits.shape[axis]
-    weight = _as_weight(weight, logits.dtype)
+    weight = tensor(weight, logits.dtype)
     if weight.shape != (classes,):
         raise ShapeError(
             f"{name}: weight of shape {weight.shape} does not fit {classes} classes; "
