@@ -92,7 +92,7 @@ class cosine_embedding:
 
 @op(
     "pairwise_distance",
-    kink="where x − y + eps is 0 an element adds 0",
+    kink="where x − y + eps is 0 an element adds 0, and where it is for all the gradient is 0",
     samples=[
         sample(*_VECTORS),
         sample(Draw((3, 4), -2.0, -0.6), Draw((3, 4), -0.4, 2.0), p=1.0),
@@ -122,12 +122,13 @@ class pairwise_distance:
             raise GraphError(f"pairwise_distance: p must be above 0, not {p}")
         difference = x - y + eps
         ops = registry.get
-        if p == 2:
-            return ops("op", "sqrt")(
-                ops("op", "square")(difference).sum(axis=-1, keepdims=keepdims)
-            )
-        powers = (abs(difference) ** float(p)).sum(axis=-1, keepdims=keepdims)
-        return powers if p == 1 else powers ** (1 / p)
+        powers = ops("op", "square")(difference) if p == 2 else abs(difference) ** float(p)
+        total = powers.sum(axis=-1, keepdims=keepdims)
+        if p == 1:
+            return total
+        where, apart = ops("op", "where"), total > 0
+        safe = where(apart, total, 1.0)
+        return where(apart, ops("op", "sqrt")(safe) if p == 2 else safe ** (1 / p), total)
 
 
 @op(
