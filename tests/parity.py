@@ -6,20 +6,51 @@ module itself can be imported without PyTorch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch_ops
 
+from minidl import registry
 from minidl.component import make
-from minidl.graph import grad, tensor
+from minidl.graph import grad, sample, tensor
 from minidl.graph.interpreter import evaluate
+from minidl.graph.spec import is_float
 from minidl.layers import Context
+from minidl.testing.ops import sample_call
 
 TOLERANCES = {"float64": 1e-9, "float32": 1e-4}
 """Allowed difference, of the largest element."""
 _NOISE = 0.1
 """Smallest size that a difference is taken of: a gradient that ought to be 0 is rounding alone."""
+
+
+def compare_op_with_torch(name: str, *inputs: Any, **attributes: Any) -> None:
+    """Hold one call of an op to PyTorch's function in the table :mod:`torch_ops`.
+
+    Parameters
+    ----------
+    name : str
+        Of the op.
+    *inputs, **attributes
+        Of the call, as ``minidl.sample`` takes them: a shape is drawn from [-2, 2).
+    """
+    op = registry.get("op", name)
+    call = sample_call(op, sample(*inputs, **attributes))
+    ours, theirs = call.apply, replace(call, op=torch_ops.function(name)).apply
+    if name in torch_ops.BEFORE:
+        before = torch_ops.BEFORE[name]
+        ours = _after(registry.get("op", before), ours)
+        theirs = _after(torch_ops.function(before), theirs)
+    constants = torch_ops.CONSTANTS.get(name, ())
+    gradients = op.differentiable or op.stops_gradient
+    compare_with_torch(ours, theirs, call.arrays, gradients=gradients, constants=constants)
+
+
+def _after(first: Callable[..., Any], second: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x, *others: second(first(x, axis=-1), *others)
 
 
 def compare_with_torch(
@@ -28,6 +59,7 @@ def compare_with_torch(
     arrays: Sequence[np.ndarray],
     *,
     gradients: bool = True,
+    constants: Collection[int] = (),
     tolerances: Mapping[str, float] = TOLERANCES,
 ) -> None:
     """Hold a function of Tensors to one of torch tensors.
@@ -40,13 +72,17 @@ def compare_with_torch(
         Inputs. Floats are converted to each dtype, and differentiated by; others stay.
     gradients : bool
         Whether gradients are compared too.
+    constants : collection of int
+        Positions of arrays that are not differentiated by.
     tolerances : mapping
         For each dtype to try, the allowed difference, of the largest element.
     """
     for dtype, tolerance in tolerances.items():
         given = [np.asarray(a, dtype) if a.dtype.kind == "f" else a for a in arrays]
-        expected, expected_gradients = _run_theirs(theirs, given, gradients)
-        found, found_gradients = _run_ours(ours, given, gradients)
+        floats = [i for i, a in enumerate(given) if a.dtype.kind == "f"] if gradients else []
+        variables = [i for i in floats if i not in constants]
+        expected, expected_gradients = _run_theirs(theirs, given, variables)
+        found, found_gradients = _run_ours(ours, given, variables)
         assert len(found) == len(expected)
         for index, (a, b) in enumerate(zip(found, expected, strict=True)):
             _assert_near(a, b, tolerance, f"output {index} in {dtype}")
@@ -120,37 +156,39 @@ def _Caller(module: Any, apply: Callable[..., Any]) -> Any:
 
 
 def _run_theirs(
-    function: Callable[..., Any], arrays: Sequence[np.ndarray], gradients: bool
+    function: Callable[..., Any], arrays: Sequence[np.ndarray], variables: Sequence[int]
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     import torch
 
     inputs = [torch.tensor(array) for array in arrays]
-    variables = [x.requires_grad_() for x in inputs if x.is_floating_point()]
+    leaves = [inputs[i].requires_grad_() for i in variables]
     outputs = _listed(function(*inputs))
     values = [output.detach().numpy() for output in outputs]
-    if not gradients:
-        return values, []
     seeds = [torch.tensor(seed) for seed in _seeds(values)]
-    found = torch.autograd.grad(outputs, variables, seeds, materialize_grads=True)
+    reached = [i for i, output in enumerate(outputs) if output.requires_grad]
+    if not leaves or not reached:
+        return values, [np.zeros_like(arrays[i]) for i in variables]
+    roots, seeds = [outputs[i] for i in reached], [seeds[i] for i in reached]
+    found = torch.autograd.grad(roots, leaves, seeds, materialize_grads=True)
     return values, [g.numpy() for g in found]
 
 
 def _run_ours(
-    function: Callable[..., Any], arrays: Sequence[np.ndarray], gradients: bool
+    function: Callable[..., Any], arrays: Sequence[np.ndarray], variables: Sequence[int]
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     inputs = [tensor(array) for array in arrays]
-    variables = [x for x, a in zip(inputs, arrays, strict=True) if a.dtype.kind == "f"]
+    leaves = [inputs[i] for i in variables]
     outputs = _listed(function(*inputs))
-    nodes = list(outputs)
-    if gradients:
-        seeds = _seeds([np.empty(z.shape, z.dtype) for z in outputs])
-        parts = [
-            grad(z, variables, tensor(seed), unused="zeros")
-            for z, seed in zip(outputs, seeds, strict=True)
-        ]
-        nodes += [sum(column[1:], column[0]) for column in zip(*parts, strict=True)]
+    seeds = _seeds([np.empty(z.shape, z.dtype) for z in outputs])
+    parts = [
+        grad(z, leaves, tensor(seed), unused="zeros")
+        for z, seed in zip(outputs, seeds, strict=True)
+        if leaves and is_float(z.dtype)
+    ]
+    nodes = [*outputs, *(sum(column[1:], column[0]) for column in zip(*parts, strict=True))]
     values = [np.asarray(array) for array in evaluate(nodes)]
-    return values[: len(outputs)], values[len(outputs) :]
+    gradients = values[len(outputs) :] or [np.zeros_like(arrays[i]) for i in variables]
+    return values[: len(outputs)], gradients
 
 
 def _seeds(outputs: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from parity import compare_with_torch
+from parity import compare_op_with_torch, compare_with_torch
 
 from minidl import ops
 from minidl.backends import backend
@@ -64,23 +64,15 @@ def random(*shape):
 @pytest.mark.parity
 @pytest.mark.parametrize(("image", "weight", "options"), CONVOLUTIONS)
 def test_conv2d_is_that_of_pytorch(image, weight, options):
-    torch = pytest.importorskip("torch")
-    compare_with_torch(
-        lambda x, w: ops.conv2d(x, w, **options),
-        lambda x, w: torch.nn.functional.conv2d(x, w, **options),
-        [random(*image), random(*weight)],
-    )
+    pytest.importorskip("torch")
+    compare_op_with_torch("conv2d", image, weight, **options)
 
 
 @pytest.mark.parity
 @pytest.mark.parametrize(("grid", "weight", "options"), TRANSPOSED)
 def test_conv_transpose2d_is_that_of_pytorch(grid, weight, options):
-    torch = pytest.importorskip("torch")
-    compare_with_torch(
-        lambda x, w: ops.conv_transpose2d(x, w, **options),
-        lambda x, w: torch.nn.functional.conv_transpose2d(x, w, **options),
-        [random(*grid), random(*weight)],
-    )
+    pytest.importorskip("torch")
+    compare_op_with_torch("conv_transpose2d", grid, weight, **options)
 
 
 @pytest.mark.parity
@@ -112,15 +104,12 @@ def test_second_derivatives_are_those_of_pytorch(image, weight, options):
         ((2, 4, 9), (4, 1, 3), {"groups": 4}),
         ((1, 2, 1), (3, 2, 1), {}),
         ((0, 2, 4), (3, 2, 3), {}),
+        ((2, 6, 11), (4, 3, 5), {"groups": 2, "stride": 3, "padding": 4, "dilation": 2}),
     ],
 )
 def test_conv1d_is_that_of_pytorch(image, weight, options):
-    torch = pytest.importorskip("torch")
-    compare_with_torch(
-        lambda x, w: ops.conv1d(x, w, **options),
-        lambda x, w: torch.nn.functional.conv1d(x, w, **options),
-        [random(*image), random(*weight)],
-    )
+    pytest.importorskip("torch")
+    compare_op_with_torch("conv1d", image, weight, **options)
 
 
 @pytest.mark.parity
@@ -129,15 +118,13 @@ def test_conv1d_is_that_of_pytorch(image, weight, options):
     [
         ((2, 3, 5), (3, 4, 3), {"stride": 2, "padding": 1, "output_padding": 1}),
         ((2, 4, 5), (4, 2, 3), {"groups": 2, "dilation": 2}),
+        ((1, 1, 1), (1, 1, 1), {}),
+        ((0, 2, 4), (2, 3, 3), {"stride": 3}),
     ],
 )
 def test_conv_transpose1d_is_that_of_pytorch(image, weight, options):
-    torch = pytest.importorskip("torch")
-    compare_with_torch(
-        lambda x, w: ops.conv_transpose1d(x, w, **options),
-        lambda x, w: torch.nn.functional.conv_transpose1d(x, w, **options),
-        [random(*image), random(*weight)],
-    )
+    pytest.importorskip("torch")
+    compare_op_with_torch("conv_transpose1d", image, weight, **options)
 
 
 # -- kernels -----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from parity import compare_with_torch
+from parity import compare_op_with_torch
 
 from minidl import ops
 from minidl.errors import DtypeError, GraphError, ShapeError
@@ -165,27 +165,16 @@ def test_it_refuses_booleans_and_more_axes_than_letters():
     assert str(axes.value).endswith("leave no letters for '...'")
 
 
-PARITY = [(f, s) for f, s in FORMS if " " not in f]
-
-
 @pytest.mark.parity
-@pytest.mark.parametrize(("subscripts", "shapes"), PARITY)
+@pytest.mark.parametrize(("subscripts", "shapes"), FORMS)
 def test_values_and_gradients_are_those_of_pytorch(subscripts, shapes):
-    torch = pytest.importorskip("torch")
-    compare_with_torch(
-        lambda *x: ops.einsum(subscripts, *x),
-        lambda *x: torch.einsum(subscripts, *x),
-        arrays_of(shapes),
-    )
+    pytest.importorskip("torch")
+    compare_op_with_torch("einsum", *shapes, subscripts=subscripts)
 
 
 @pytest.mark.parity
 @pytest.mark.parametrize("lengths", list(itertools.product([1, 3], repeat=4)))
 def test_axes_of_length_1_broadcast_as_in_pytorch(lengths):
-    torch = pytest.importorskip("torch")
+    pytest.importorskip("torch")
     i, j, same, k = lengths
-    compare_with_torch(
-        lambda a, b: ops.einsum("ij,jk->ik", a, b),
-        lambda a, b: torch.einsum("ij,jk->ik", a, b),
-        arrays_of([(i, j), (same, k)]),
-    )
+    compare_op_with_torch("einsum", (i, j), (same, k), subscripts="ij,jk->ik")

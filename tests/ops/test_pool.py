@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from parity import compare_with_torch
+from parity import compare_op_with_torch
 
 from minidl import ops
 from minidl.backends import backend
@@ -43,36 +43,24 @@ def random(*shape):
 @pytest.mark.parity
 @pytest.mark.parametrize(("image", "options"), [*POOLS, *DILATED])
 def test_max_pool2d_is_that_of_pytorch(image, options):
-    torch = pytest.importorskip("torch")
-    compare_with_torch(
-        lambda x: ops.max_pool2d(x, **options),
-        lambda x: torch.nn.functional.max_pool2d(x, **options),
-        [random(*image)],
-    )
+    pytest.importorskip("torch")
+    compare_op_with_torch("max_pool2d", image, **options)
 
 
 @pytest.mark.parity
 def test_ties_are_broken_as_by_pytorch():
-    torch = pytest.importorskip("torch")
+    pytest.importorskip("torch")
     x = np.random.default_rng(0).integers(0, 3, (4, 3, 12, 12)).astype("float64")
     for options in ({"kernel_size": 2}, {"kernel_size": 3, "stride": 1, "padding": 1}):
-        compare_with_torch(
-            lambda x, o=options: ops.max_pool2d(x, **o),
-            lambda x, o=options: torch.nn.functional.max_pool2d(x, **o),
-            [x],
-        )
+        compare_op_with_torch("max_pool2d", x, **options)
 
 
 @pytest.mark.parity
 @pytest.mark.parametrize("count_include_pad", [True, False])
 @pytest.mark.parametrize(("image", "options"), POOLS)
 def test_avg_pool2d_is_that_of_pytorch(image, options, count_include_pad):
-    torch = pytest.importorskip("torch")
-    compare_with_torch(
-        lambda x: ops.avg_pool2d(x, **options, count_include_pad=count_include_pad),
-        lambda x: torch.nn.functional.avg_pool2d(x, **options, count_include_pad=count_include_pad),
-        [random(*image)],
-    )
+    pytest.importorskip("torch")
+    compare_op_with_torch("avg_pool2d", image, **options, count_include_pad=count_include_pad)
 
 
 @pytest.mark.parity
@@ -81,13 +69,9 @@ def test_avg_pool2d_is_that_of_pytorch(image, options, count_include_pad):
     "options", [{"kernel_size": 2}, {"kernel_size": 3, "stride": 2, "padding": 1}]
 )
 def test_pooling_of_sequences_is_that_of_pytorch(kind, options):
-    torch = pytest.importorskip("torch")
-    for shape in ((2, 3, 9), (1, 1, 3)):
-        compare_with_torch(
-            lambda x: getattr(ops, f"{kind}_pool1d")(x, **options),
-            lambda x: getattr(torch.nn.functional, f"{kind}_pool1d")(x, **options),
-            [random(*shape)],
-        )
+    pytest.importorskip("torch")
+    for shape in ((2, 3, 9), (1, 1, 3), (0, 2, 4)):
+        compare_op_with_torch(f"{kind}_pool1d", shape, **options)
 
 
 @pytest.mark.parity
@@ -103,12 +87,8 @@ def test_pooling_of_sequences_is_that_of_pytorch(kind, options):
     ],
 )
 def test_adaptive_avg_pool2d_is_that_of_pytorch(image, size):
-    torch = pytest.importorskip("torch")
-    compare_with_torch(
-        lambda x: ops.adaptive_avg_pool2d(x, output_size=size),
-        lambda x: torch.nn.functional.adaptive_avg_pool2d(x, size),
-        [random(*image)],
-    )
+    pytest.importorskip("torch")
+    compare_op_with_torch("adaptive_avg_pool2d", image, output_size=size)
 
 
 # -- ties, kernels -----------------------------------------------------------------------------

@@ -1,0 +1,571 @@
+"""What PyTorch calls each op: the table from which the comparisons of ops are made.
+
+It can be read without PyTorch: names are looked up, and functions run, where it is there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+try:
+    import torch
+    from torch.nn import functional as F
+except ImportError:
+    torch = F = None
+
+OPS: dict[str, str | Callable[..., Any]] = {
+    **{name: name for name in ("abs", "add", "cos", "divide")},
+    **{name: name for name in ("erf", "exp", "expm1", "greater", "greater_equal", "isfinite")},
+    **{name: name for name in ("less", "less_equal", "log", "log1p", "logical_and", "logical_not")},
+    **{name: name for name in ("logical_or", "matmul", "maximum", "minimum", "multiply")},
+    **{name: name for name in ("negative", "not_equal", "pow", "relu", "reshape", "sigmoid")},
+    **{name: name for name in ("sign", "sin", "sqrt", "square", "subtract", "tanh", "where")},
+    **{
+        name: f"nn.functional.{name}"
+        for name in (
+            *("adaptive_avg_pool2d", "avg_pool1d", "avg_pool2d", "conv_transpose1d"),
+            *("conv_transpose2d", "cosine_similarity", "elu", "gelu", "glu", "hardswish"),
+            *("interpolate", "kl_div", "leaky_relu", "max_pool1d", "max_pool2d", "mish"),
+            *("pairwise_distance", "selu", "silu", "softplus"),
+        )
+    },
+    "equal": "eq",
+    "gelu_erf": "nn.functional.gelu",
+    "huber": "nn.functional.huber_loss",
+    "mae": "nn.functional.l1_loss",
+    "mse": "nn.functional.mse_loss",
+    "ndtri": "special.ndtri",
+    "permute_dims": "permute",
+    "smooth_l1": "nn.functional.smooth_l1_loss",
+    "triplet_margin": "nn.functional.triplet_margin_loss",
+}
+"""Each op that PyTorch has, with the path of PyTorch's function, or with a function of the op's
+own signature that calls it. For a path, ``axis`` and ``keepdims`` are renamed."""
+
+_OF_A_KEY = "draws are a function of a key here, of the state of a generator there"
+
+NO_COUNTERPART: dict[str, str] = {
+    "constant": "its value is given, not computed",
+    "placeholder": "its value is given, not computed",
+    "bernoulli": _OF_A_KEY,
+    "dropout": _OF_A_KEY,
+    "normal": _OF_A_KEY,
+    "normal_from_bits": _OF_A_KEY,
+    "random_bits": _OF_A_KEY,
+    "random_key": _OF_A_KEY,
+    "uniform": _OF_A_KEY,
+    "uniform_from_bits": _OF_A_KEY,
+    "gru_steps_gradient": "the gradient of gru_steps, compared with it",
+    "lstm_steps_gradient": "the gradient of lstm_steps, compared with it",
+    "rnn_steps_gradient": "the gradient of rnn_steps, compared with it",
+    "max_pool2d_gradient": "the gradient of max_pool2d, compared with it",
+    "max_pool2d_take": "the gradient of max_pool2d_gradient, which PyTorch gives no name",
+    "sum_pool2d_gradient": "the gradient of sum_pool2d, compared with it",
+    "norm_gradient": "the gradient of standardize, compared with it",
+    "unslice": "the gradient of slice, compared with it",
+    "averaging_matrix": "a part of adaptive_avg_pool2d, compared with it",
+    "interpolation_matrix": "a part of interpolate, compared with it",
+    "log_band_recurrence": "a part of ctc, compared with it",
+    "band_recurrence": "the gradient of log_band_recurrence, compared with ctc",
+    "ravel_index": "a part of getitem, compared with it",
+    "batch_hard_triplet": "PyTorch leaves the choice of triplets to its user",
+    "rope": "PyTorch has no rotary positions",
+    "sinusoidal_positions": "PyTorch has no positions of sines",
+}
+"""Each op that PyTorch does not have, and why, or where it is compared all the same."""
+
+CONSTANTS: dict[str, tuple[int, ...]] = {"batch_norm": (1, 2)}
+"""Inputs by which the op has a gradient and PyTorch has none: given statistics."""
+
+BEFORE: dict[str, str] = {"ctc": "log_softmax"}
+"""What both sides apply to the first input: PyTorch's gradient of CTC is that by the logits, by
+whatever way the log probabilities came from them."""
+
+
+def function(name: str) -> Callable[..., Any]:
+    """Return what PyTorch computes for the op ``name``, called as the op is."""
+    found = OPS[name]
+    if callable(found):
+        return found
+    of_torch = attrgetter(found)(torch)
+    renamed = {"axis": "dim", "axes": "dims", "keepdims": "keepdim"}
+
+    def call(*tensors: Any, **attributes: Any) -> Any:
+        return of_torch(*tensors, **{renamed.get(k, k): v for k, v in attributes.items()})
+
+    return call
+
+
+def counterpart(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Enter a function into the table."""
+
+    def enter(rule: Callable[..., Any]) -> Callable[..., Any]:
+        OPS[name] = rule
+        return rule
+
+    return enter
+
+
+# -- numbers and activations -------------------------------------------------------------------
+
+
+@counterpart("astype")
+def _astype(x, dtype):
+    return x.to(getattr(torch, dtype))
+
+
+@counterpart("clip")
+def _clip(x, min=None, max=None):
+    return x.clone() if min is max is None else torch.clip(x, min, max)
+
+
+@counterpart("gelu_tanh")
+def _gelu_tanh(x):
+    return F.gelu(x, approximate="tanh")
+
+
+@counterpart("log_softmax")
+def _log_softmax(x, axis=-1):
+    return F.log_softmax(x, axis)
+
+
+@counterpart("prelu")
+def _prelu(x, a):
+    x, a = torch.broadcast_tensors(x, a)
+    return F.prelu(x.reshape(1, -1), a.reshape(-1)).reshape(x.shape)  # each place is a channel
+
+
+@counterpart("softmax")
+def _softmax(x, axis=-1):
+    return F.softmax(x, axis)
+
+
+@counterpart("stop_gradient")
+def _stop_gradient(x):
+    return x.detach()
+
+
+@counterpart("swiglu")
+def _swiglu(x, axis=-1):
+    a, b = x.chunk(2, axis)
+    return F.silu(a) * b
+
+
+# -- reductions --------------------------------------------------------------------------------
+
+
+def _reduction(name: str, path: str, **defaults: Any) -> None:
+    """Enter a reduction over any axes, by PyTorch's over one: to PyTorch no axes are all."""
+
+    @counterpart(name)
+    def reduce(x, axis=None, keepdims=False, **options):
+        axes = _axes(x, axis)
+        z = getattr(torch, path)(_rows(x, axes), -1, **{**defaults, **options})
+        if x.dtype is torch.uint8:
+            z = z.to(torch.uint64)  # the array API standard sums unsigned integers as such
+        return z.reshape([1 if i in axes else n for i, n in enumerate(x.shape)]) if keepdims else z
+
+
+for _name in ("logsumexp", "mean", "prod", "sum"):
+    _reduction(_name, _name)
+_reduction("max", "amax")  # of equal maxima each receives a share, which max does not do
+_reduction("min", "amin")
+_reduction("var", "var", correction=0)
+
+
+def _axes(x, axis):
+    given = range(x.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
+    return [i % x.ndim for i in given]
+
+
+def _rows(x, axes):
+    """Return ``x`` with ``axes`` as its one last axis."""
+    kept = [i for i in range(x.ndim) if i not in axes]
+    shape = [*(x.shape[i] for i in kept), math.prod(x.shape[i] for i in axes)]
+    return x.permute([*kept, *axes]).reshape(shape)
+
+
+@counterpart("argmax")
+def _argmax(x, axis=None, keepdims=False):
+    return torch.argmax(x, axis, keepdims)
+
+
+@counterpart("argmin")
+def _argmin(x, axis=None, keepdims=False):
+    return torch.argmin(x, axis, keepdims)
+
+
+@counterpart("cumulative_sum")
+def _cumulative_sum(x, axis=None, include_initial=False):
+    axis = axis or 0
+    z = torch.cumsum(x, axis)
+    return torch.cat([z.sum(axis, keepdim=True) * 0, z], axis) if include_initial else z
+
+
+# -- shapes ------------------------------------------------------------------------------------
+
+
+@counterpart("broadcast_to")
+def _broadcast_to(x, shape):
+    return torch.broadcast_to(x, shape)
+
+
+@counterpart("concat")
+def _concat(*arrays, axis=0):
+    return torch.cat(arrays, axis)
+
+
+@counterpart("expand_dims")
+def _expand_dims(x, axis=0):
+    axes = (axis,) if isinstance(axis, int) else axis
+    for place in sorted(i % (x.ndim + len(axes)) for i in axes):
+        x = torch.unsqueeze(x, place)
+    return x
+
+
+@counterpart("flip")
+def _flip(x, axis=None):
+    return torch.flip(x, _axes(x, axis))
+
+
+@counterpart("matrix_transpose")
+def _matrix_transpose(x):
+    return x.mT
+
+
+@counterpart("pad")
+def _pad(x, pad_width, value=0.0):
+    return F.pad(x, _sides(np.broadcast_to(pad_width, (x.ndim, 2)).tolist()), value=value)
+
+
+@counterpart("pad_reflect")
+def _pad_reflect(x, pad_width):
+    return F.pad(x, _sides(pad_width), mode="reflect")
+
+
+@counterpart("pad_replicate")
+def _pad_replicate(x, pad_width):
+    return F.pad(x, _sides(pad_width), mode="replicate")
+
+
+def _sides(pairs: Sequence[Sequence[int]]) -> list[int]:
+    """Return what is before and after as PyTorch takes it: the last axis first, of as few."""
+    first = next((i for i, pair in enumerate(pairs) if any(pair)), len(pairs))
+    return [side for pair in reversed(pairs[first:]) for side in pair]
+
+
+@counterpart("split")
+def _split(x, parts, axis=0):
+    if isinstance(parts, int):
+        return torch.tensor_split(x, parts, axis)
+    return torch.split(x, list(parts), axis)
+
+
+@counterpart("squeeze")
+def _squeeze(x, axis):
+    return torch.squeeze(x, axis)
+
+
+@counterpart("stack")
+def _stack(*arrays, axis=0):
+    return torch.stack(arrays, axis)
+
+
+@counterpart("tril")
+def _tril(x, k=0):
+    return torch.tril(x, k)
+
+
+@counterpart("triu")
+def _triu(x, k=0):
+    return torch.triu(x, k)
+
+
+# -- indexing ----------------------------------------------------------------------------------
+
+
+@counterpart("getitem")
+def _getitem(x, key):
+    keys = key if isinstance(key, tuple) else (key,)
+    return x[tuple(_forward(each, x, axis) for axis, each in enumerate(keys))]
+
+
+def _forward(key, x, axis):
+    """Return indices for a slice that runs backwards, for which PyTorch has no slice."""
+    backwards = isinstance(key, slice) and (key.step or 1) < 0
+    return [*range(*key.indices(x.shape[axis]))] if backwards else key
+
+
+@counterpart("one_hot")
+def _one_hot(indices, num_classes, axis=-1, dtype="float32"):
+    hot = F.one_hot(torch.as_tensor(indices), num_classes)
+    return hot.movedim(-1, axis).to(getattr(torch, dtype))
+
+
+@counterpart("scatter_add")
+def _scatter_add(x, indices, shape, axis):
+    flat = (torch.as_tensor(indices) % shape[axis]).reshape(-1)
+    rows = x.reshape(*shape[:axis], len(flat), *shape[axis + 1 :])
+    return x.new_zeros(shape).index_add(axis, flat, rows)
+
+
+@counterpart("slice")
+def _slice(x, ranges):
+    for axis, (start, stop, step) in enumerate(ranges):
+        x = torch.index_select(x, axis, torch.tensor([*range(start, stop, step)], dtype=int))
+    return x
+
+
+@counterpart("take")
+def _take(x, indices, axis=None):
+    axis = (axis or 0) % x.ndim
+    indices = torch.as_tensor(indices) % x.shape[axis]
+    shape = [*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]]
+    return torch.index_select(x, axis, indices.reshape(-1)).reshape(shape)
+
+
+# -- creation ----------------------------------------------------------------------------------
+
+
+@counterpart("arange")
+def _arange(start, stop=None, step=1, dtype=None):
+    start, stop = (0, start) if stop is None else (start, stop)
+    if (stop - start) * step < 0:
+        return torch.arange(0)  # PyTorch refuses a range that has no elements
+    return torch.arange(start, stop, step, dtype=dtype and getattr(torch, dtype))
+
+
+@counterpart("eye")
+def _eye(n_rows, n_cols=None, k=0, dtype="float32"):
+    ones = torch.ones(n_rows, n_cols or n_rows, dtype=getattr(torch, dtype))
+    return torch.triu(torch.tril(ones, k), k)
+
+
+@counterpart("full")
+def _full(shape, fill_value, dtype="float32"):
+    return torch.full(shape, fill_value, dtype=getattr(torch, dtype))
+
+
+@counterpart("linspace")
+def _linspace(start, stop, num, dtype="float32", endpoint=True):
+    steps = num if endpoint else num + 1
+    return torch.linspace(start, stop, steps, dtype=getattr(torch, dtype))[:num]
+
+
+@counterpart("ones")
+def _ones(shape, dtype="float32"):
+    return torch.ones(shape, dtype=getattr(torch, dtype))
+
+
+@counterpart("ones_like")
+def _ones_like(x, dtype=None):
+    return torch.ones_like(x, dtype=dtype and getattr(torch, dtype))
+
+
+@counterpart("zeros")
+def _zeros(shape, dtype="float32"):
+    return torch.zeros(shape, dtype=getattr(torch, dtype))
+
+
+@counterpart("zeros_like")
+def _zeros_like(x, dtype=None):
+    return torch.zeros_like(x, dtype=dtype and getattr(torch, dtype))
+
+
+# -- products, convolution, pooling ------------------------------------------------------------
+
+
+@counterpart("einsum")
+def _einsum(*operands, subscripts):
+    return torch.einsum(subscripts, *operands)
+
+
+@counterpart("orthogonalize")
+def _orthogonalize(x):
+    tall = x if x.shape[0] >= x.shape[1] else x.mT
+    q, r = torch.linalg.qr(tall)
+    q = q * r.diagonal().sign()
+    return q if tall is x else q.mT
+
+
+@counterpart("conv1d")
+def _conv1d(x, w, padding=0, **options):
+    if isinstance(padding, tuple):
+        x, padding = F.pad(x, padding), 0
+    return F.conv1d(x, w, padding=padding, **options)
+
+
+@counterpart("conv2d")
+def _conv2d(x, w, padding=0, **options):
+    if isinstance(padding, tuple) and isinstance(padding[0], tuple):
+        x, padding = F.pad(x, _sides(padding)), 0
+    return F.conv2d(x, w, padding=padding, **options)
+
+
+@counterpart("conv2d_weight_gradient")
+def _conv2d_weight_gradient(x, g, kernel_size, groups=1, **options):
+    kernel = (kernel_size,) * 2 if isinstance(kernel_size, int) else kernel_size
+    size = (g.shape[1], x.shape[1] // groups, *kernel)
+    return torch.nn.grad.conv2d_weight(x, size, g, groups=groups, **options)
+
+
+@counterpart("sum_pool2d")
+def _sum_pool2d(x, **options):
+    return F.avg_pool2d(x, **options, divisor_override=1)
+
+
+# -- normalisation -----------------------------------------------------------------------------
+
+
+@counterpart("batch_norm")
+def _batch_norm(x, mean, var, weight, bias, eps=1e-5):
+    return F.batch_norm(x, mean, var, weight, bias, eps=eps)
+
+
+@counterpart("group_norm")
+def _group_norm(x, weight, bias, num_groups, eps=1e-5):
+    return F.group_norm(x, num_groups, weight, bias, eps)
+
+
+@counterpart("instance_norm")
+def _instance_norm(x, weight, bias, eps=1e-5):
+    if len(x) == 0:  # which PyTorch's instance norm does not take
+        return F.group_norm(x, x.shape[1], weight, bias, eps)
+    return F.instance_norm(x, weight=weight, bias=bias, eps=eps)
+
+
+@counterpart("layer_norm")
+def _layer_norm(x, weight, bias, eps=1e-5):
+    return F.layer_norm(x, weight.shape, weight, bias, eps)
+
+
+@counterpart("rms_norm")
+def _rms_norm(x, weight, eps=None):
+    return F.rms_norm(x, weight.shape, weight, eps)
+
+
+@counterpart("standardize")
+def _standardize(x, axis=-1, eps=1e-5, centred=True):
+    axes = _axes(x, axis)
+    rows = _rows(x, axes)
+    norm = F.layer_norm if centred else F.rms_norm
+    order = [*(i for i in range(x.ndim) if i not in axes), *axes]
+    z = norm(rows, rows.shape[-1:], eps=eps).reshape([x.shape[i] for i in order])
+    return z.permute([order.index(i) for i in range(x.ndim)])
+
+
+# -- attention and recurrence ------------------------------------------------------------------
+
+
+@counterpart("masked_softmax")
+def _masked_softmax(x, mask, axis=-1):
+    some = mask.broadcast_to(x.shape).any(axis, keepdim=True)  # PyTorch's softmax of none is NaN
+    z = torch.softmax(torch.where(mask | ~some, x, -torch.inf), axis)
+    return torch.where(mask, z, 0)
+
+
+@counterpart("scaled_dot_product_attention")
+def _scaled_dot_product_attention(query, key, value, attn_mask=None, **options):
+    if isinstance(attn_mask, list):
+        attn_mask = torch.tensor(attn_mask)
+        attn_mask = attn_mask.to(query.dtype) if attn_mask.is_floating_point() else attn_mask
+    return F.scaled_dot_product_attention(query, key, value, attn_mask, **options)
+
+
+@counterpart("rnn_steps")
+def _rnn_steps(x, weight, valid, start, nonlinearity="tanh"):
+    cell = getattr(torch, f"rnn_{nonlinearity}_cell")
+    return _states(lambda x, h, w: cell(x, h, w, weight), x, valid, start)
+
+
+@counterpart("gru_steps")
+def _gru_steps(x, weight, bias, valid, start):
+    def cell(x, h, w):
+        return torch.gru_cell(x, h, w, weight, torch.zeros_like(bias), bias)
+
+    return _states(cell, x, valid, start)
+
+
+@counterpart("lstm_steps")
+def _lstm_steps(x, weight, valid, start):
+    def cell(x, state, w):
+        return torch.stack(torch.lstm_cell(x, [*state], w, weight))
+
+    return _states(cell, x, valid, start)
+
+
+def _states(cell, x, valid, start):
+    """Return the state after each step, the one before where a step is not valid.
+
+    The cells of PyTorch multiply their input by a weight, which is the identity here.
+    """
+    identity = torch.eye(x.shape[-1], dtype=x.dtype)
+    states = [start]
+    for step, keeps in zip(x, valid, strict=True):
+        after = cell(step, states[-1], identity)
+        states.append(torch.where(keeps[:, None], after, states[-1]))
+    return torch.stack(states, -3)[..., 1:, :, :]
+
+
+# -- losses ------------------------------------------------------------------------------------
+
+
+@counterpart("binary_cross_entropy_with_logits")
+def _binary_cross_entropy_with_logits(x, t, pos_weight=None, **options):
+    weight = None if pos_weight is None else torch.as_tensor(pos_weight, dtype=x.dtype)
+    t = t.to(x.dtype)
+    return F.binary_cross_entropy_with_logits(x, t, pos_weight=weight, **options)
+
+
+@counterpart("cross_entropy")
+def _cross_entropy(x, target, **options):
+    return _of_classes(F.cross_entropy, x, target, **options)
+
+
+@counterpart("nll")
+def _nll(x, target, **options):
+    return _of_classes(F.nll_loss, x, target, **options)
+
+
+def _of_classes(loss, x, target, axis=None, weight=None, ignore_index=None, **options):
+    """Return a loss of classes, which PyTorch has along axis 1."""
+    target = torch.as_tensor(target)
+    if axis is not None and x.ndim > 1:
+        x = x.movedim(axis, 1)
+        target = target.movedim(axis, 1) if target.ndim == x.ndim else target
+    if weight is not None:
+        options["weight"] = torch.as_tensor(weight, dtype=x.dtype)
+    if ignore_index is not None:
+        options["ignore_index"] = ignore_index
+    return loss(x, target, **options)
+
+
+@counterpart("cosine_embedding")
+def _cosine_embedding(x, y, t, **options):
+    return F.cosine_embedding_loss(x, y, torch.as_tensor(t), **options)
+
+
+@counterpart("ctc")
+def _ctc(x, target, input_lengths, target_lengths, **options):
+    return F.ctc_loss(x, target, input_lengths, target_lengths, **options)
+
+
+@counterpart("sigmoid_cross_entropy")
+def _sigmoid_cross_entropy(x, t):
+    x, t = torch.broadcast_tensors(x, t)
+    return F.binary_cross_entropy_with_logits(x, t, reduction="none")
+
+
+@counterpart("softmax_cross_entropy")
+def _softmax_cross_entropy(x, t, axis=-1):
+    return _of_classes(F.cross_entropy, x, t, axis=axis, reduction="none")
+
+
+@counterpart("squared_error")
+def _squared_error(p, t, reduction="sum"):
+    return 0.5 * F.mse_loss(p, t, reduction=reduction)
