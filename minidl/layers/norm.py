@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le
@@ -16,16 +17,84 @@ from minidl.ops.norm import (
     affine,
     along_channels,
     by_groups,
-    by_instance,
     by_statistics,
     scale_to_one,
 )
 
 Positive = Annotated[float, Gt(0)]
+Share = Annotated[float, Ge(0), Le(1)]
+
+
+class RunningNorm(Layer):
+    """What ``batch_norm`` and ``instance_norm`` share: they may keep running statistics."""
+
+    eps: Positive = 1e-5
+    momentum: Share = 0.1
+    affine: bool = True
+    track_running_stats: bool = True
+
+    def axes(self, ndim: int) -> tuple[int, ...]:
+        """Return what statistics are taken over, the last axes among them."""
+        raise NotImplementedError
+
+    def build(self, x: Spec) -> None:
+        check_channels(x)
+        if self.affine:
+            declare_affine(self, x.shape[1:2])
+        if self.track_running_stats:
+            self.buffer("running_mean", x.shape[1:2])
+            self.buffer("running_var", x.shape[1:2], "ones")
+
+    def forward(
+        self,
+        x: Tensor,
+        context: Context,
+        weight: Tensor | None = None,
+        bias: Tensor | None = None,
+        **running: Tensor,
+    ) -> Tensor:
+        if running and not context.training:
+            mean, var = running["running_mean"], running["running_var"]
+            return by_statistics(x, mean, var, weight, bias, self.eps)
+        if running:
+            self._track(x, context, running)
+        z = ops.standardize(x, axis=self.axes(x.ndim), eps=self.eps)
+        return affine(z, weight, bias, along_channels(x))
+
+    def share(self, context: Context, running: Mapping[str, Tensor]) -> Any:
+        """Return what the new statistics count in the running ones."""
+        return self.momentum
+
+    def _track(self, x: Tensor, context: Context, running: Mapping[str, Tensor]) -> None:
+        """Set the next running statistics."""
+        axes = self.axes(x.ndim)
+        count = math.prod(x.shape[axis] for axis in axes)
+        if count < 2:
+            whose, remedy = (
+                ("a batch", "; choose a batch_size that leaves no single sample over")
+                if 0 in axes
+                else ("each sample of a batch", "")
+            )
+            raise ShapeError(
+                f"{self.label}: in training it needs more than one value for each channel, and "
+                f"{whose} of shape {x.shape} has {count}{remedy}"
+            )
+        # with the kept axes of the gradient's variance, so that it is computed once
+        mean = ops.mean(x, axis=axes, keepdims=True)
+        var = ops.var(x, axis=axes, keepdims=True)
+        share = self.share(context, running)
+        for name, new, factor in (
+            ("running_mean", mean, 1.0),
+            ("running_var", var, count / (count - 1)),
+        ):
+            rows = new.reshape(-1, x.shape[1])
+            new = (ops.mean(rows, axis=0) if rows.shape[0] > 1 else rows[0]) * factor
+            old = running[name]
+            context.update(self, name, old + share * (new.astype(old.dtype) - old))
 
 
 @layer("batch_norm")
-class BatchNorm(Layer):
+class BatchNorm(RunningNorm):
     """Batch normalisation of each channel: BatchNorm1d, 2d and 3d of PyTorch.
 
     z = γ * (x − μ) / √(σ² + eps) + β
@@ -63,68 +132,22 @@ class BatchNorm(Layer):
         sample((4, 3), track_running_stats=False, eps=0.1),
     )
 
-    eps: Positive = 1e-5
-    momentum: Annotated[float, Ge(0), Le(1)] | Literal["cumulative"] = 0.1
-    affine: bool = True
-    track_running_stats: bool = True
+    momentum: Share | Literal["cumulative"] = 0.1  # type: ignore[assignment]
+
+    def axes(self, ndim: int) -> tuple[int, ...]:
+        return tuple(axis for axis in range(ndim) if axis != 1)
 
     def build(self, x: Spec) -> None:
-        check_channels(x)
-        if self.affine:
-            declare_affine(self, x.shape[1:2])
-        if self.track_running_stats:
-            self.buffer("running_mean", x.shape[1:2])
-            self.buffer("running_var", x.shape[1:2], "ones")
-            if self.momentum == "cumulative":
-                self.buffer("num_batches_tracked", (), dtype="int64")
+        super().build(x)
+        if self.track_running_stats and self.momentum == "cumulative":
+            self.buffer("num_batches_tracked", (), dtype="int64")
 
-    def forward(
-        self,
-        x: Tensor,
-        context: Context,
-        weight: Tensor | None = None,
-        bias: Tensor | None = None,
-        running_mean: Tensor | None = None,
-        running_var: Tensor | None = None,
-        num_batches_tracked: Tensor | None = None,
-    ) -> Tensor:
-        if running_mean is not None and running_var is not None:
-            if not context.training:
-                return by_statistics(x, running_mean, running_var, weight, bias, self.eps)
-            self._track(x, context, running_mean, running_var, num_batches_tracked)
-        z = ops.standardize(x, axis=_all_but_channels(x), eps=self.eps)
-        return affine(z, weight, bias, along_channels(x))
-
-    def _track(
-        self,
-        x: Tensor,
-        context: Context,
-        running_mean: Tensor,
-        running_var: Tensor,
-        num_batches_tracked: Tensor | None,
-    ) -> None:
-        """Set the next running statistics."""
-        axes = _all_but_channels(x)
-        count = math.prod(x.shape[axis] for axis in axes)
-        if count < 2:
-            raise ShapeError(
-                f"{self.label}: in training it needs more than one value for each channel, and a "
-                f"batch of shape {x.shape} has {count}; choose a batch_size that leaves no single "
-                f"sample over"
-            )
-        share: Any = self.momentum
-        if num_batches_tracked is not None:
-            seen = num_batches_tracked + 1
-            context.update(self, "num_batches_tracked", seen)
-            share = 1 / seen.astype(running_mean.dtype)
-        # with the kept axes of the gradient's variance, so that it is computed once
-        mean = ops.mean(x, axis=axes, keepdims=True).reshape(x.shape[1])
-        var = ops.var(x, axis=axes, keepdims=True).reshape(x.shape[1]) * (count / (count - 1))
-        for name, old, new in (
-            ("running_mean", running_mean, mean),
-            ("running_var", running_var, var),
-        ):
-            context.update(self, name, old + share * (new.astype(old.dtype) - old))
+    def share(self, context: Context, running: Mapping[str, Tensor]) -> Any:
+        if self.momentum != "cumulative":
+            return self.momentum
+        seen = running["num_batches_tracked"] + 1
+        context.update(self, "num_batches_tracked", seen)
+        return 1 / seen.astype(running["running_mean"].dtype)
 
 
 @layer("layer_norm")
@@ -253,37 +276,47 @@ class GroupNorm(Layer):
 
 
 @layer("instance_norm")
-class InstanceNorm(Layer):
+class InstanceNorm(RunningNorm):
     """Instance normalisation: of each channel of each sample.
 
     z = γ * (x − μ) / √(σ² + eps) + β
 
+    μ and σ² are those over all axes behind the channels. With ``track_running_stats`` the running
+    ones take their place outside training; they follow the mean over the batch of μ and of
+    σ² * n / (n − 1), as in ``batch_norm``, where n is the number of values behind each.
+
     Input: float, shape (N, C, L, ...). Parameters, if ``affine``: ``weight`` γ and ``bias`` β of
-    shape (C,). Ulyanov, Vedaldi and Lempitsky, "Instance normalization", 2016. Running
-    statistics, which PyTorch offers too, are not kept.
+    shape (C,). Buffers, if tracked: ``running_mean`` and ``running_var`` of shape (C,). Ulyanov,
+    Vedaldi and Lempitsky, "Instance normalization", 2016.
 
     Attributes
     ----------
     eps : float
         Added to the variance.
+    momentum : float
+        Share of the new statistics in the running ones.
     affine : bool
         Whether there are γ and β.
+    track_running_stats : bool
+        Whether running statistics are kept, and used outside training.
     """
 
-    samples = (sample((2, 3, 4), eps=0.1), sample((2, 3, 2, 2), affine=True))
+    samples = (
+        sample((2, 3, 4), eps=0.1),
+        sample((2, 3, 2, 2), affine=True),
+        sample((3, 2, 3), track_running_stats=True, momentum=0.3, eps=0.1),
+    )
 
-    eps: Positive = 1e-5
     affine: bool = False
+    track_running_stats: bool = False
+
+    def axes(self, ndim: int) -> tuple[int, ...]:
+        return tuple(range(2, ndim))
 
     def build(self, x: Spec) -> None:
-        check_channels(x)
-        if self.affine:
-            declare_affine(self, x.shape[1:2])
-
-    def forward(
-        self, x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None
-    ) -> Tensor:
-        return affine(by_instance(x, self.eps), weight, bias, along_channels(x))
+        super().build(x)
+        if x.ndim < 3:
+            raise ShapeError(f"it takes a batch of shape (N, C, L, …), not {x.shape}")
 
 
 def declare_affine(owner: Layer, shape: tuple[int, ...], bias: bool = True) -> None:
@@ -314,7 +347,3 @@ def last_axes(x: Spec, wanted: int | tuple[int, ...] | None) -> tuple[int, ...]:
             f"normalized_shape is {list(shape)}, but the last axes of {x.shape} are {list(found)}"
         )
     return shape
-
-
-def _all_but_channels(x: Tensor) -> tuple[int, ...]:
-    return tuple(axis for axis in range(x.ndim) if axis != 1)

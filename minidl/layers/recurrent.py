@@ -81,7 +81,8 @@ class Recurrent(Layer):
     def forward(self, x: Tensor, *others: Tensor, context: Context, **parameters: Tensor) -> Tensor:
         state, padding = self._parted(others)
         valid, starts = _valid(x, padding), self._starts(x, state)
-        sequence, found = ops.permute_dims(x, (1, 0, 2)), []
+        sequence = ops.permute_dims(x, (1, 0, 2))
+        found: list[Tensor] = []
         for number in range(self.num_layers):
             if number and self.dropout and context.training:
                 key = context.random_key(self, number)

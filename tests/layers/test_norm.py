@@ -135,6 +135,37 @@ def test_batch_norm_refuses_to_train_on_one_value():
     )
 
 
+# -- instance norm -----------------------------------------------------------------------------
+
+
+def test_instance_norm_remembers_the_mean_over_the_samples_and_uses_it_outside_training():
+    x = 3 + 2 * random(4, 3, 5)
+    made = set_up({"type": "instance_norm", "track_running_stats": True, "eps": 0.5}, x.shape)
+    assert [p.name for p in made.parameters] == ["running_mean", "running_var"]
+    values = first_values(made)
+    z, updates = run(made, x, values, training=True)
+    own = x - x.mean(2, keepdims=True)
+    np.testing.assert_allclose(z, own / np.sqrt(x.var(2, keepdims=True) + 0.5), rtol=1e-10)
+    np.testing.assert_allclose(updates["running_mean"], 0.1 * x.mean((0, 2)), rtol=1e-10)
+    spread = 0.9 + 0.1 * x.var(2, ddof=1).mean(0)
+    np.testing.assert_allclose(updates["running_var"], spread, rtol=1e-10)
+    values |= {f"norm.{name}": tensor(value) for name, value in updates.items()}
+    z, none = run(made, x, values, training=False)
+    mean, var = (updates[name].reshape(3, 1) for name in ("running_mean", "running_var"))
+    np.testing.assert_allclose(z, (x - mean) / np.sqrt(var + 0.5), rtol=1e-10)
+    assert not none
+
+
+def test_instance_norm_refuses_to_remember_single_values():
+    made = set_up({"type": "instance_norm", "track_running_stats": True}, (4, 3, 1))
+    with pytest.raises(ShapeError) as error:
+        run(made, random(4, 3, 1), first_values(made), training=True)
+    assert str(error.value) == (
+        "layer 'norm' (instance_norm, model.layers[1]): in training it needs more than one value "
+        "for each channel, and each sample of a batch of shape (4, 3, 1) has 1"
+    )
+
+
 # -- what does not fit -------------------------------------------------------------------------
 
 
@@ -149,8 +180,7 @@ def test_shapes_that_do_not_fit_are_refused_with_the_numbers():
         "(2, 4, 5) (its input is float32[2, 4, 5])"
     )
     assert refusal("instance_norm", (2, 4)) == start.format("instance_norm") + (
-        "instance_norm: takes a value of shape (N, C, L, …), not (2, 4) "
-        "(its input is float32[2, 4])"
+        "it takes a batch of shape (N, C, L, …), not (2, 4) (its input is float32[2, 4])"
     )
     for name in ("layer_norm", "rms_norm"):
         assert refusal({"type": name, "normalized_shape": [3, 5]}, (2, 3, 4)) == (
@@ -267,13 +297,22 @@ def test_layers_are_those_of_pytorch(name, shape, options):
 
 
 @pytest.mark.parity
-@pytest.mark.parametrize("momentum", [0.1, 0.6, "cumulative"])
-@pytest.mark.parametrize("shape", [(5, 3), (3, 2, 7), (2, 3, 4, 5), (2, 2, 1, 2, 2)])
-def test_running_statistics_are_those_of_pytorch(shape, momentum):
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        *(("batch_norm", {"momentum": momentum}) for momentum in (0.1, 0.6, 0.0, "cumulative")),
+        ("batch_norm", {"momentum": 0.3, "affine": False, "eps": 0.1}),
+        ("instance_norm", {"track_running_stats": True}),
+        ("instance_norm", {"track_running_stats": True, "affine": True, "momentum": 0.6}),
+    ],
+)
+@pytest.mark.parametrize("shape", [(5, 3), (3, 2, 7), (2, 3, 4, 5), (2, 2, 1, 2, 2), (1, 2, 3)])
+def test_running_statistics_are_those_of_pytorch(shape, name, options):
     torch = pytest.importorskip("torch")
-    theirs = None if momentum == "cumulative" else momentum
-    module = module_of("batch_norm", shape, torch, momentum=theirs).double()
-    made = set_up({"type": "batch_norm", "momentum": momentum}, shape)
+    shape = (*shape, 4) if name == "instance_norm" and len(shape) == 2 else shape
+    theirs = {key: None if value == "cumulative" else value for key, value in options.items()}
+    module = module_of(name, shape, torch, **theirs).double()
+    made = set_up({"type": name, **options}, shape)
     names = [p.name for p in made.parameters]
 
     def held():
