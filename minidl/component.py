@@ -26,10 +26,17 @@ class Component:
     """Base of every configurable part; see :func:`component`.
 
     Every subclass is made a dataclass, so a base that several parts share may have fields too.
+
+    Attributes
+    ----------
+    common : tuple of str
+        Fields that all parts of a kind have and few use: a config leaves them out at their
+        default.
     """
 
     kind: ClassVar[str] = ""
     type_name: ClassVar[str] = ""
+    common: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -123,13 +130,13 @@ def make(kind: str, value: Any) -> Any:
 def to_config(part: Component) -> dict[str, Any]:
     """Return the table that :func:`make` makes ``part`` from: its type and every field.
 
-    Fields without a value are left out, and so are keyword-only ones at their default (what
+    Fields without a value are left out, and so are those of ``common`` at their default (what
     every layer has: ``name``, ``inputs``, ``repeat``, ``tie``).
     """
     table: dict[str, Any] = {"type": part.type_name}
     for f in config_fields(type(part)):
         value = getattr(part, f.name)
-        if value is not None and not (f.kw_only and value == _default(f)):
+        if value is not None and not (f.name in part.common and value == _default(f)):
             table[f.name] = _plain(value)
     return table
 

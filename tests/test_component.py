@@ -28,6 +28,7 @@ class Inner(Component):
 
 class Outer(Component):
     kind = "optimizer"
+    common = ("name",)
     name: str = field(default="", kw_only=True)
 
 

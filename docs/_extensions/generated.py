@@ -132,7 +132,7 @@ def component_pages() -> Iterator[tuple[str, str]]:
 
 def component_entry(name: str, cls: type[Component]) -> str:
     """Return the docstring of one component and its fields with their defaults."""
-    shown = [f for f in config_fields(cls) if not f.kw_only]
+    shown = [f for f in config_fields(cls) if f.name not in cls.common]
     out = [f"## {name}", to_markdown(inspect.getdoc(cls) or "")]
     return joined([*out, fields(shown) if shown else "It has no fields of its own."])
 

@@ -15,7 +15,15 @@ _PART = re.compile(
     r"""(?P<bare>[A-Za-z0-9_-]+) | (?P<quoted>"(?:\\.|[^"\\])*"|'[^']*')""", re.VERBOSE
 )
 _INDEX = re.compile(r"\[\s*(-?\d+)\s*\]")
-_NAMED_PARTS = ("model", "loss", "optimizer", "schedule", "training")
+_NAMED_PARTS = (
+    ("model",),
+    ("loss",),
+    ("optimizer",),
+    ("schedule",),
+    ("training",),
+    ("data", "transforms"),
+)
+"""Where a string is the name of a part, which may have options."""
 
 
 @dataclass(frozen=True)
@@ -123,10 +131,14 @@ def _assign(table: dict[str, Any], override: Override) -> Path:
         else:
             if isinstance(holder, dict):
                 holder.setdefault(key, {})
-            if isinstance(holder[key], str) and path[0] in _NAMED_PARTS:
+            if isinstance(holder[key], str) and _names_a_part(path):
                 holder[key] = {"type": holder[key]}
             holder = holder[key]
     return tuple(path)
+
+
+def _names_a_part(path: list[str | int]) -> bool:
+    return any(tuple(path[: len(place)]) == place for place in _NAMED_PARTS)
 
 
 def _key_in(holder: Any, part: str | int, path: list[str | int], override: Override) -> str | int:

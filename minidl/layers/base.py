@@ -120,6 +120,7 @@ class Layer(Component):
     """
 
     kind: ClassVar[str] = "layer"
+    common = ("name", "inputs", "repeat", "tie")
     samples: ClassVar[tuple[Sample, ...]] = ()
 
     name: str = field(default="", kw_only=True)

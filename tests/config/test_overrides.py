@@ -134,12 +134,15 @@ def test_the_name_of_a_part_becomes_a_table():
     assert merged["loss"] == {"type": "huber", "delta": 2}
     merged, _ = set_in(merged, "model.layers[0].name=r")
     assert merged["model"]["layers"] == [{"type": "relu", "name": "r"}]
+    merged, _ = set_in({"data": {"transforms": ["horizontal_flip"]}}, "data.transforms[0].p=0.3")
+    assert merged["data"]["transforms"] == [{"type": "horizontal_flip", "p": 0.3}]
 
 
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
         ("seed.x=1", "--set seed.x=1: seed is a plain value and holds nothing"),
+        ("data.path.x=1", "--set data.path.x=1: data.path is a plain value and holds nothing"),
         ("name.x=1", "--set name.x=1: name is a plain value and holds nothing"),
         ("layers[2]=1", "--set layers[2]=1: layers has no item [2]; its last is [1]"),
         ("layers[-3]=1", "--set layers[-3]=1: layers has no item [-3]; its last is [1]"),
@@ -151,7 +154,7 @@ def test_the_name_of_a_part_becomes_a_table():
     ],
 )
 def test_a_path_that_leads_nowhere_is_refused(assignment, message):
-    table = {"seed": 0, "name": "x", "layers": [{}, {}], "none": []}
+    table = {"seed": 0, "name": "x", "layers": [{}, {}], "none": [], "data": {"path": "x.csv"}}
     with pytest.raises(ConfigError) as error:
         set_in(table, assignment)
     assert str(error.value) == message
