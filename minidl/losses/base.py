@@ -20,12 +20,20 @@ class Loss(Component):
     task : {"classification", "regression"}
         What the targets are, and so what ``predict`` prints.
     metrics : tuple of str or tables
-        Metrics that are measured unless the config names others.
+        Metrics that are measured unless the config names others. What a metric leaves open, it
+        takes from the loss: see :meth:`minidl.metrics.Metric.suited_to`.
+    multilabel : bool, optional
+        Whether each output of a classification is a question of its own, of yes or no.
+    averaged : bool
+        Whether the loss of a batch is a mean; otherwise it is a sum. By it the losses of several
+        batches are joined.
     """
 
     kind = "loss"
     task: ClassVar[Literal["classification", "regression"]] = "regression"
+    multilabel: ClassVar[bool | None] = None
     metrics: ClassVar[tuple[Any, ...]] = ()
+    averaged: ClassVar[bool] = True
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Return the scalar loss of a batch: the mean over its samples, unless said otherwise.
@@ -36,6 +44,13 @@ class Loss(Component):
             If prediction and target do not fit together; nothing is broadcast in silence.
         """
         raise NotImplementedError
+
+    def count(self, prediction: Tensor, target: Tensor) -> Tensor | None:
+        """Return the sum of the weights that the mean of a batch was taken with, a scalar.
+
+        None where every sample counts the same; override where some do not.
+        """
+        return None
 
     def output(self, prediction: Tensor) -> Tensor:
         """Return what the network's output means to a person: probabilities, not logits."""

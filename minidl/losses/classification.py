@@ -19,18 +19,11 @@ class _OfClasses(Loss):
     """Base of losses of one class among several, with weights and ignored positions."""
 
     task = "classification"
+    metrics = ("accuracy",)
 
     weight: list[Annotated[float, Ge(0)]] | None = field(default=None, kw_only=True)
     ignore_index: int | None = field(default=None, kw_only=True)
     axis: int = field(default=-1, kw_only=True)
-
-    @property
-    def metrics(self) -> tuple[Any, ...]:  # type: ignore[override]
-        """Accuracy, of the same axis and without the positions that are ignored."""
-        accuracy = {"type": "accuracy", "axis": self.axis}
-        if self.ignore_index is not None:
-            accuracy["ignore_index"] = self.ignore_index
-        return ("accuracy",) if accuracy == {"type": "accuracy", "axis": -1} else (accuracy,)
 
     def _options(self, prediction: Tensor, target: Tensor) -> dict[str, Any]:
         """Check that all fits and return the arguments of the op."""
@@ -125,6 +118,7 @@ class KLDivergence(Loss):
     """
 
     task = "classification"
+    metrics = ("accuracy",)
 
     log_target: bool = False
 
@@ -147,7 +141,8 @@ class BinaryCrossEntropy(Loss):
     """L = −[y log σ(z) + (1 − y) log(1 − σ(z))], the mean.    ∂L/∂z = (σ(z) − y) / n
 
     Predictions z are logits of any shape (batch, ...); targets y, 0 or 1 or between, have the
-    same shape. With several outputs each is a question of its own.
+    same shape, or (batch,) where they are the integer classes 0 and 1 and z is (batch, 1). With
+    several outputs each is a question of its own.
 
     Attributes
     ----------
@@ -158,10 +153,13 @@ class BinaryCrossEntropy(Loss):
 
     task = "classification"
     metrics = ("accuracy",)
+    multilabel = True
 
     pos_weight: Annotated[float, Gt(0)] | list[Annotated[float, Gt(0)]] | None = None
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
+        if target.dtype in INTEGERS and prediction.shape == (*target.shape, 1):
+            target = ops.expand_dims(target, axis=-1)
         wanted = check_values(self, prediction, target)
         weight = self.pos_weight
         if isinstance(weight, list) and prediction.shape[-1:] != (len(weight),):
@@ -219,6 +217,9 @@ class CTC(Loss):
     number. The loss of a sample is divided by the number of its labels, then the mean is taken,
     as PyTorch does. Graves et al., "Connectionist temporal classification", 2006.
 
+    Every step counts. Behind the layer ``blank_padding`` those that only fill a sequence up say
+    nothing, which comes to the loss of the sequence alone.
+
     Attributes
     ----------
     blank : int
@@ -229,6 +230,7 @@ class CTC(Loss):
     """
 
     task = "classification"
+    metrics = ("label_error_rate",)
 
     blank: Annotated[int, Ge(0)] = 0
     zero_infinity: bool = False
@@ -260,7 +262,29 @@ class CTC(Loss):
         )
 
     def output(self, prediction: Tensor) -> Tensor:
-        return ops.softmax(prediction, axis=-1)
+        """Return the labels of the best path, int64 of shape (batch, time): see best_path."""
+        return best_path(prediction, self.blank)
+
+
+def best_path(prediction: Tensor, blank: int) -> Tensor:
+    """Return what the likeliest class of each step spells: labels in order, with −1 between them.
+
+    Greedy decoding: −1 stands where a step says blank, or what the step before it said. Other
+    paths that spell the same are not added up.
+
+    Parameters
+    ----------
+    prediction : Tensor (batch, time, classes)
+        Logits or probabilities.
+
+    Returns
+    -------
+    Tensor (batch, time)
+        int64.
+    """
+    said = ops.argmax(prediction, axis=-1)
+    before = ops.pad(said, ((0, 0), (1, 0)), value=blank)[:, :-1]
+    return ops.where((said != blank) & (said != before), said, -1)
 
 
 def check_logits(part: Component, prediction: Tensor, target: Tensor, axis: int = -1) -> None:
@@ -270,9 +294,7 @@ def check_logits(part: Component, prediction: Tensor, target: Tensor, axis: int 
     """
     check_prediction(part, prediction)
     label, logits, given = label_of(part), prediction.shape, target.shape
-    if not -len(logits) <= axis < len(logits):
-        raise ShapeError(f"{label}: axis {axis} is out of range for predictions of shape {logits}")
-    axis %= len(logits)
+    axis = place_of_axis(part, prediction, axis)
     if len(logits) < 2 or logits[axis] < 2:
         raise ShapeError(
             f"{label}: predictions must be logits of shape (batch, classes) with two classes or "
@@ -284,7 +306,8 @@ def check_logits(part: Component, prediction: Tensor, target: Tensor, axis: int 
     if target.dtype == "bool" or (wanted == logits and given == positions):
         raise DtypeError(
             f"{label}: targets of shape {given} are classes and must be integers, "
-            f"not {target.dtype}; convert them (astype('int64'))"
+            f"not {target.dtype}; convert them (astype('int64'), or task = 'classification' "
+            f"in [data])"
         )
     if given != wanted:
         what = "probabilities" if wanted == logits else "integer classes"
@@ -292,6 +315,16 @@ def check_logits(part: Component, prediction: Tensor, target: Tensor, axis: int 
             f"{label}: logits of shape {logits} take {what} of shape {wanted}, "
             f"not {given}{_advice(wanted, given)}"
         )
+
+
+def place_of_axis(part: Component, prediction: Tensor, axis: int) -> int:
+    """Return ``axis`` counted from the first; raise ShapeError, naming ``part``, if it is none."""
+    shape = prediction.shape
+    if not -len(shape) <= axis < len(shape):
+        raise ShapeError(
+            f"{label_of(part)}: axis {axis} is out of range for predictions of shape {shape}"
+        )
+    return axis % len(shape)
 
 
 def _advice(wanted: tuple[int, ...], given: tuple[int, ...]) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import field
 from typing import Any, ClassVar
 
-from minidl.component import C, Component, component
+from minidl.component import C, Component, component, config_fields
 from minidl.graph import Tensor
+from minidl.losses import Loss
 
 
 class Metric(Component):
@@ -18,10 +20,30 @@ class Metric(Component):
     better : {"higher", "lower", ""}
         Which direction is an improvement; empty where the result is no single number, so that it
         cannot decide which weights are best.
+    name : str
+        What its result is called; default its type. Two of one type need it.
     """
 
     kind = "metric"
+    common = ("name",)
     better: ClassVar[str] = "higher"
+
+    name: str = field(default="", kw_only=True)
+
+    @property
+    def label(self) -> str:
+        """What its result is called."""
+        return self.name or self.type_name
+
+    def suited_to(self, loss: Loss) -> Metric:
+        """Return the metric that is measured beside ``loss``.
+
+        A field that is None takes the value that the loss has under the same name (``axis``,
+        ``ignore_index``), so that a config says it once.
+        """
+        given = {f.name: getattr(self, f.name) for f in config_fields(type(self))}
+        taken = {k: getattr(loss, k, None) for k, value in given.items() if value is None}
+        return type(self)(**{**given, **taken}) if taken else self
 
     def statistics(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, ...]:
         """Return, in graph values, what must be known of a batch: scalars or small arrays.

@@ -14,50 +14,80 @@ from minidl.errors import ShapeError
 from minidl.graph import Tensor, tensor
 from minidl.graph.spec import INTEGERS, is_float
 from minidl.losses.base import check_values
-from minidl.losses.classification import check_logits
+from minidl.losses.classification import check_logits, place_of_axis
 from minidl.metrics.base import Metric, metric, ratio
 
 
 class OfClasses(Metric):
-    """Base of metrics of classes.
+    """Base of metrics of classes. What is None, the loss decides.
 
     Attributes
     ----------
-    axis : int
-        The axis of the classes; images of logits, (batch, classes, height, width), take 1.
+    axis : int, optional
+        The axis of the classes, or of the questions; images of logits, (batch, classes, height,
+        width), take 1. Without a loss that has one, the last.
     ignore_index : int, optional
-        Positions whose target this is do not count. The default, -100, is no class, so nothing is
-        lost by it; a loss with another one hands it to the metrics it brings itself.
+        Positions whose target this is do not count. Without a loss that has one it is -100, which
+        is no class.
+    multilabel : bool, optional
+        Whether each output is a question of its own, of yes or no. Without a loss that knows, it
+        is where targets are integers in the shape of the predictions.
     """
 
-    axis: int = field(default=-1, kw_only=True)
-    ignore_index: int | None = field(default=-100, kw_only=True)
+    axis: int | None = field(default=None, kw_only=True)
+    ignore_index: int | None = field(default=None, kw_only=True)
+    multilabel: bool | None = field(default=None, kw_only=True)
 
     def positions(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return logits (n, classes), integer classes (n,) and, unless all count, which do.
 
         The class of a position that does not count is what the target holds there.
         """
-        check_logits(self, prediction, target, self.axis)
-        last = prediction.ndim - 1
-        axis = self.axis % prediction.ndim
-        if axis != last:
-            order = [i for i in range(last + 1) if i != axis] + [axis]
-            prediction = ops.permute_dims(prediction, order)
-            if is_float(target.dtype):
-                target = ops.permute_dims(target, order)
-        classes = prediction.shape[-1]
-        known = classes_of(target, prediction).reshape((-1,))
-        kept = self.counted(target)
-        kept = None if kept is None else kept.reshape((-1,))
-        return prediction.reshape((-1, classes)), known, kept
+        check_logits(self, prediction, target, self._axis)
+        logits = _rows(prediction, self._axis)
+        if is_float(target.dtype):
+            return logits, ops.argmax(_rows(target, self._axis), axis=-1), None
+        return logits, target.reshape((-1,)), self._counted(target.reshape((-1,)))
 
-    def counted(self, target: Tensor) -> Tensor | None:
+    def is_yes_or_no(self, prediction: Tensor, target: Tensor) -> bool:
+        """Whether each element of ``prediction`` is the logit of a question of its own."""
+        if prediction.ndim < 2 or prediction.shape[1:] == (1,):
+            return True
+        if self.multilabel is not None:
+            return self.multilabel
+        return prediction.shape == target.shape and not is_float(target.dtype)
+
+    def yes_or_no(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return logits (n, questions), whether the answer is yes and, unless all count, which do.
+
+        Raises
+        ------
+        ShapeError, DtypeError
+            If prediction and target do not fit together.
+        """
+        if prediction.shape != target.shape and prediction.size == target.size:
+            target = target.reshape(prediction.shape)
+        wanted = check_values(self, prediction, target)
+        if prediction.ndim == 1:
+            prediction, wanted, target = (v.reshape((-1, 1)) for v in (prediction, wanted, target))
+        axis = place_of_axis(self, prediction, self._axis)
+        kept = self._counted(_rows(target, axis))
+        return _rows(prediction, axis), _rows(wanted, axis) > 0.5, kept
+
+    @property
+    def _axis(self) -> int:
+        return -1 if self.axis is None else self.axis
+
+    @property
+    def _ignored(self) -> int:
+        return -100 if self.ignore_index is None else self.ignore_index
+
+    def _counted(self, target: Tensor) -> Tensor | None:
         """Return which targets are not ignored, None where none can be."""
-        index = self.ignore_index
-        if index is None or target.dtype not in INTEGERS or (index < 0 and target.dtype[0] == "u"):
+        dtype = target.dtype
+        if dtype not in INTEGERS or (self._ignored < 0 and dtype[0] == "u"):
             return None
-        return target != index
+        return target != self._ignored
 
 
 class _Share(OfClasses):
@@ -83,15 +113,18 @@ class Accuracy(_Share):
 
     Attributes
     ----------
-    axis : int
-        The axis of the classes.
+    axis : int, optional
+        The axis of the classes; default that of the loss, or the last.
     ignore_index : int, optional
-        Positions whose target this is do not count.
+        Positions whose target this is do not count; default that of the loss, or -100.
+    multilabel : bool, optional
+        Whether each logit is a question of yes or no, also where targets are floats; default
+        what the loss says, or what the shapes do.
     """
 
     def statistics(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, ...]:
-        if is_binary(prediction, target):
-            answers, wanted, kept = yes_or_no(self, prediction, target)
+        if self.is_yes_or_no(prediction, target):
+            answers, wanted, kept = self.yes_or_no(prediction, target)
             right = (answers > 0) == wanted
         else:
             logits, classes, kept = self.positions(prediction, target)
@@ -109,10 +142,8 @@ class TopKAccuracy(_Share):
     ----------
     k : int
         How many guesses a sample has; at most the number of classes.
-    axis : int
-        The axis of the classes.
-    ignore_index : int, optional
-        Positions whose target this is do not count.
+    axis, ignore_index : int, optional
+        As of ``accuracy``.
     """
 
     k: Annotated[int, Ge(1)] = 5
@@ -143,10 +174,8 @@ class Perplexity(OfClasses):
 
     Attributes
     ----------
-    axis : int
-        The axis of the classes.
-    ignore_index : int, optional
-        Positions whose target this is do not count.
+    axis, ignore_index : int, optional
+        As of ``accuracy``.
     """
 
     better = "lower"
@@ -154,9 +183,9 @@ class Perplexity(OfClasses):
     def statistics(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, ...]:
         logits, classes, kept = self.positions(prediction, target)
         if is_float(target.dtype):
-            every = ops.cross_entropy(prediction, target, axis=self.axis, reduction="none")
+            every = ops.cross_entropy(prediction, target, axis=self._axis, reduction="none")
             return every.sum(), tensor(every.size)
-        index = None if kept is None else self.ignore_index
+        index = None if kept is None else self._ignored
         total = ops.cross_entropy(logits, classes, axis=-1, reduction="sum", ignore_index=index)
         return total, tensor(classes.size) if kept is None else kept.sum()
 
@@ -165,25 +194,13 @@ class Perplexity(OfClasses):
         return math.exp(mean) if not mean > 700 else math.inf
 
 
-def classes_of(target: Tensor, logits: Tensor) -> Tensor:
-    """Return integer classes: the target, or the most probable ones if it holds probabilities."""
-    return ops.argmax(target, axis=-1) if target.shape == logits.shape else target
-
-
-def is_binary(prediction: Tensor, target: Tensor) -> bool:
-    """Whether each element of ``prediction`` is the logit of a question of its own."""
-    if prediction.ndim < 2 or prediction.shape[1:] == (1,):
-        return True
-    return prediction.shape == target.shape and not is_float(target.dtype)
-
-
-def yes_or_no(
-    part: OfClasses, prediction: Tensor, target: Tensor
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Return logits, whether the answer is yes, and, unless all count, which count."""
-    if prediction.shape != target.shape and prediction.size == target.size:
-        target = target.reshape(prediction.shape)
-    return prediction, check_values(part, prediction, target) > 0.5, part.counted(target)
+def _rows(values: Tensor, axis: int) -> Tensor:
+    """Return ``values`` as (n, length of ``axis``): that axis last, all others together."""
+    axis %= values.ndim
+    if axis != values.ndim - 1:
+        order = [i for i in range(values.ndim) if i != axis]
+        values = ops.permute_dims(values, [*order, axis])
+    return values.reshape((-1, values.shape[-1]))
 
 
 def _share_of(right: Tensor, kept: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -8,14 +8,14 @@ from typing import Any, Literal
 from minidl import ops
 from minidl.graph import Tensor
 from minidl.metrics.base import metric, ratio
-from minidl.metrics.classification import OfClasses, is_binary, yes_or_no
+from minidl.metrics.classification import OfClasses
 
 
 class _OfCounts(OfClasses):
     """Base of metrics made of what was found, what was there and what was said, by class.
 
     With logits of several classes each position has one class. With a logit of yes or no for each
-    of several questions, the last axis, each question is a class; with a single one the class is
+    of several questions (``multilabel``) each question is a class; with a single one the class is
     yes alone.
     """
 
@@ -27,12 +27,9 @@ class _OfCounts(OfClasses):
         return "" if self.average == "none" else "higher"
 
     def statistics(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, ...]:
-        if is_binary(prediction, target):
-            logits, there, kept = yes_or_no(self, prediction, target)
-            columns = prediction.shape[-1] if prediction.ndim > 1 else 1
-            said = (logits > 0).reshape((-1, columns))
-            there = there.reshape((-1, columns))
-            kept = None if kept is None else kept.reshape((-1, columns))
+        if self.is_yes_or_no(prediction, target):
+            logits, there, kept = self.yes_or_no(prediction, target)
+            said = logits > 0
         else:
             said, there, kept = _hot(self, prediction, target)
         if kept is not None:
@@ -65,10 +62,8 @@ class Precision(_OfCounts):
         The mean over the classes that came up in targets or predictions; or of all counts
         together; or a list with a number for each class, which is written to the metrics of a run
         but cannot decide which weights are best.
-    axis : int
-        The axis of the classes.
-    ignore_index : int, optional
-        Positions whose target this is do not count.
+    axis, ignore_index, multilabel : optional
+        As of ``accuracy``.
     """
 
     def _score(self, found: float, said: float, there: float) -> float:
@@ -85,10 +80,8 @@ class Recall(_OfCounts):
     ----------
     average : {"macro", "micro", "none"}
         As of ``precision``.
-    axis : int
-        The axis of the classes.
-    ignore_index : int, optional
-        Positions whose target this is do not count.
+    axis, ignore_index, multilabel : optional
+        As of ``accuracy``.
     """
 
     def _score(self, found: float, said: float, there: float) -> float:
@@ -103,10 +96,8 @@ class F1(_OfCounts):
     ----------
     average : {"macro", "micro", "none"}
         As of ``precision``.
-    axis : int
-        The axis of the classes.
-    ignore_index : int, optional
-        Positions whose target this is do not count.
+    axis, ignore_index, multilabel : optional
+        As of ``accuracy``.
     """
 
     def _score(self, found: float, said: float, there: float) -> float:
@@ -122,17 +113,15 @@ class ConfusionMatrix(OfClasses):
 
     Attributes
     ----------
-    axis : int
-        The axis of the classes.
-    ignore_index : int, optional
-        Positions whose target this is do not count.
+    axis, ignore_index, multilabel : optional
+        As of ``accuracy``.
     """
 
     better = ""
 
     def statistics(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, ...]:
-        if is_binary(prediction, target):
-            logits, wanted, kept = yes_or_no(self, prediction, target)
+        if self.is_yes_or_no(prediction, target):
+            logits, wanted, kept = self.yes_or_no(prediction, target)
             answers, wanted = (v.reshape((-1, 1)) for v in (logits > 0, wanted))
             kept = None if kept is None else kept.reshape((-1, 1))
             said = ops.concat([~answers, answers], axis=1)

@@ -41,7 +41,7 @@ class Meter:
             return {}
         results: dict[str, Any] = {"loss": self._loss / self.samples}
         for metric, total in zip(self.metrics, self._totals, strict=True):
-            results[metric.type_name] = metric.result(total)
+            results[metric.label] = metric.result(total)
         return results
 
     def to_dict(self) -> dict[str, Any]:

@@ -433,10 +433,23 @@ def evaluation_batch_size(config: Config) -> int:
 
 
 def metrics_of(config: Config) -> Sequence[Metric]:
-    """Return the metrics that the config names, or those that its loss brings."""
-    if config.training.metrics is not None:
-        return config.training.metrics
-    return [make("metric", name) for name in config.loss.metrics]
+    """Return the metrics that the config names, or those that its loss brings.
+
+    Raises
+    ------
+    ConfigError
+        If results of two would go by one name.
+    """
+    named = config.training.metrics
+    chosen = [make("metric", m) for m in (config.loss.metrics if named is None else named)]
+    labels = ["loss", *(metric.label for metric in chosen)]
+    twice = next((label for label in labels if labels.count(label) > 1), None)
+    if twice is not None:
+        raise ConfigError(
+            f"[training] metrics: two results are called '{twice}'; give one metric a name of its "
+            f"own: {{ type = ..., name = ... }}"
+        )
+    return [metric.suited_to(config.loss) for metric in chosen]
 
 
 def best_criterion(config: Config) -> tuple[str, bool]:
@@ -448,8 +461,8 @@ def best_criterion(config: Config) -> tuple[str, bool]:
         If ``best_metric`` is none of what is measured.
     """
     metrics = [metric for metric in metrics_of(config) if metric.better]
-    name = config.training.best_metric or (metrics[0].type_name if metrics else "loss")
-    better = {"loss": "lower", **{metric.type_name: metric.better for metric in metrics}}
+    name = config.training.best_metric or (metrics[0].label if metrics else "loss")
+    better = {"loss": "lower", **{metric.label: metric.better for metric in metrics}}
     if name not in better:
         raise ConfigError(
             f"[training] best_metric '{name}' is not measured (measured are: "

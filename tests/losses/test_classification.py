@@ -109,7 +109,7 @@ LOGITS_ERROR = (
             "float32",
             DtypeError,
             "targets of shape (8,) are classes and must be integers, not float32; "
-            "convert them (astype('int64'))",
+            "convert them (astype('int64'), or task = 'classification' in [data])",
         ),
         (
             (8, 2),
@@ -117,7 +117,7 @@ LOGITS_ERROR = (
             "bool",
             DtypeError,
             "targets of shape (8,) are classes and must be integers, not bool; "
-            "convert them (astype('int64'))",
+            "convert them (astype('int64'), or task = 'classification' in [data])",
         ),
     ],
 )

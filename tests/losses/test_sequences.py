@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minidl import ops, registry
-from minidl.component import make, to_config
+from minidl.component import make
 from minidl.errors import ConfigError, DataError, DtypeError, ShapeError
 from minidl.graph import grad, placeholder, tensor
 
@@ -52,24 +52,6 @@ def test_nll_of_log_softmax_is_cross_entropy(options):
     )
 
 
-@pytest.mark.parametrize(
-    ("fields", "metrics"),
-    [
-        ({}, ("accuracy",)),
-        ({"ignore_index": 3}, ({"type": "accuracy", "axis": -1, "ignore_index": 3},)),
-        ({"axis": 1}, ({"type": "accuracy", "axis": 1},)),
-    ],
-)
-def test_a_loss_hands_its_axis_and_ignored_class_to_its_metrics(fields, metrics):
-    for name in ("cross_entropy", "nll"):
-        made = make("loss", {"type": name, **fields})
-        assert made.metrics == metrics
-        (accuracy,) = (make("metric", metric) for metric in made.metrics)
-        assert accuracy.axis == made.axis
-        assert accuracy.ignore_index == (fields.get("ignore_index", -100))
-        assert to_config(made).items() >= fields.items()
-
-
 def test_kl_divergence_is_the_mean_over_samples():
     shares = RNG.dirichlet(np.ones(5), size=(2, 3))
     log = ops.log_softmax(tensor(LOGITS), axis=-1)
@@ -79,6 +61,14 @@ def test_kl_divergence_is_the_mean_over_samples():
     of_logs = make("loss", {"type": "kl_div", "log_target": True})
     assert of_logs(log, tensor(np.log(shares))).item() == pytest.approx(expected)
     np.testing.assert_allclose(made.output(log).numpy().sum(-1), 1)
+
+
+def test_binary_cross_entropy_takes_a_class_for_one_logit():
+    z, y = RNG.normal(size=(4, 1)), np.array([0, 1, 1, 0])
+    made = make("loss", "binary_cross_entropy")
+    assert made(tensor(z), tensor(y)).item() == made(tensor(z), tensor(y[:, None])).item()
+    with pytest.raises(ShapeError):
+        made(tensor(z), tensor(y.astype("float32")))
 
 
 @pytest.mark.parametrize("weight", [3.0, [3.0, 0.5]])
@@ -109,7 +99,16 @@ def test_ctc_finds_its_lengths_in_the_padding():
     for dtype in ("int64", "int32", "int8"):
         found = make("loss", "ctc")(tensor(logits), tensor(labels.astype(dtype)))
         assert found.item() == pytest.approx(expected)
-    np.testing.assert_allclose(make("loss", "ctc").output(tensor(logits)).numpy().sum(-1), 1)
+
+
+def test_ctc_gives_the_labels_of_the_best_path():
+    steps = [0, 1, 1, 0, 1, 2, 2, 3]
+    logits = np.eye(4)[[steps, [3, 3, 0, 0, 0, 0, 0, 3]]]
+    found = make("loss", "ctc").output(tensor(logits)).numpy()
+    assert found.tolist() == [[-1, 1, -1, -1, 1, 2, -1, 3], [3, -1, -1, -1, -1, -1, -1, 3]]
+    assert found.dtype == "int64"
+    other = make("loss", {"type": "ctc", "blank": 1}).output(tensor(logits[:1])).numpy()
+    assert other.tolist() == [[0, -1, -1, 0, -1, 2, -1, 3]]
 
 
 def test_ctc_names_a_label_that_is_no_class():

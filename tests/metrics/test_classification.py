@@ -102,5 +102,5 @@ def test_targets_that_do_not_fit_are_refused():
         measure("accuracy", LOGITS, np.zeros(4, "float32"))
     assert str(error.value) == (
         "metric 'accuracy': targets of shape (3,) are classes and must be integers, not float32; "
-        "convert them (astype('int64'))"
+        "convert them (astype('int64'), or task = 'classification' in [data])"
     )

@@ -86,6 +86,26 @@ def test_several_questions_are_several_classes(average):
     assert measure({"type": "f1", "average": average}, logits, there) == pytest.approx(theirs)
 
 
+@pytest.mark.parametrize("average", ["macro", "micro"])
+def test_questions_are_asked_of_floats_where_it_is_said(average):
+    metrics = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(1)
+    logits, there = rng.normal(size=(40, 3)), rng.integers(0, 2, (40, 3))
+    metric = {"type": "f1", "average": average, "multilabel": True}
+    theirs = metrics.f1_score(there, logits > 0, average=average)
+    assert measure(metric, logits, there.astype("float32")) == pytest.approx(theirs)
+    assert measure(metric, logits, there.astype("float32")) != pytest.approx(
+        measure({**metric, "multilabel": None}, logits, there.astype("float32"))
+    )
+
+
+def test_the_questions_of_images_stand_on_the_axis_that_is_said():
+    rng = np.random.default_rng(5)
+    logits, there = rng.normal(size=(9, 2, 3, 4)), rng.integers(0, 2, (9, 2, 3, 4))
+    last = [np.moveaxis(v, 1, -1).reshape(-1, 2) for v in (logits, there)]
+    assert measure({"type": "f1", "axis": 1}, logits, there) == measure("f1", *last)
+
+
 NAMES = ["precision", "recall", "f1", "confusion_matrix", "accuracy", "perplexity"]
 
 
@@ -127,7 +147,7 @@ def test_what_decides_a_best_is_a_number():
         for entry in registry.entries("metric")
         if entry.source == "minidl"
     }
-    lower = {"mae", "mse", "rmse", "perplexity"}
+    lower = {"mae", "mse", "rmse", "perplexity", "label_error_rate"}
     assert better["confusion_matrix"] == ""
     assert {name for name, which in better.items() if which == "lower"} == lower
     assert make("metric", {"type": "f1", "average": "none"}).better == ""

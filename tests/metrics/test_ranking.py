@@ -58,19 +58,34 @@ def test_without_both_kinds_it_is_not_a_number(targets):
     assert math.isnan(measure(np.array([np.nan, 1.0]), np.array([0, 1])))
 
 
-@pytest.mark.parametrize(
-    ("prediction", "target", "message"),
-    [
-        ((4, 3), (4,), "takes two classes, not the 3 of predictions of shape (4, 3)"),
-        (
-            (4, 3),
-            (4, 3),
-            "takes one logit a sample, (batch,) or (batch, 1), or two classes with integer "
-            "targets, not predictions of shape (4, 3) with targets of shape (4, 3)",
-        ),
-    ],
-)
-def test_other_shapes_are_refused(prediction, target, message):
+@pytest.mark.parametrize("average", ["macro", "micro"])
+@pytest.mark.parametrize("batch", [1, 7, 100])
+def test_of_several_questions_it_is_that_of_scikit_learn(average, batch):
+    metrics = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(2)
+    there = rng.integers(0, 2, (60, 3))
+    scores = np.round(rng.normal(size=(60, 3)) + there, 1).astype("float32")
+    expected = pytest.approx(metrics.roc_auc_score(there, scores, average=average))
+    assert measure(scores, there, batch, average=average) == expected
+    shares = there.astype("float32")
+    assert measure(scores, shares, batch, average=average, multilabel=True) == expected
+    each = measure(scores, there, batch, average="none")
+    assert each == pytest.approx(metrics.roc_auc_score(there, scores, average=None).tolist())
+
+
+def test_questions_without_both_answers_have_no_part_in_the_mean():
+    scores = np.array([[1.0, 2.0], [2.0, 1.0], [3.0, 0.0]])
+    there = np.array([[0, 1], [1, 1], [1, 1]])
+    assert measure(scores, there) == 1.0
+    assert measure(scores, there, average="none")[0] == 1.0
+    assert math.isnan(measure(scores, there, average="none")[1])
+    assert math.isnan(measure(scores, np.ones((3, 2), "int64")))
+
+
+def test_several_classes_are_refused():
     with pytest.raises(ShapeError) as error:
-        measure(np.zeros(prediction), np.zeros(target, "int64"))
-    assert str(error.value) == f"metric 'auc': {message}"
+        measure(np.zeros((4, 3)), np.zeros(4, "int64"))
+    assert str(error.value) == (
+        "metric 'auc': takes two classes, not the 3 of predictions of shape (4, 3); for a "
+        "question of yes or no each, set multilabel = true"
+    )
