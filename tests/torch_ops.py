@@ -28,7 +28,8 @@ OPS: dict[str, str | Callable[..., Any]] = {
     **{
         name: f"nn.functional.{name}"
         for name in (
-            *("adaptive_avg_pool2d", "avg_pool1d", "avg_pool2d", "conv_transpose1d"),
+            *(f"adaptive_{kind}_pool{n}d" for kind in ("avg", "max") for n in (1, 2)),
+            *("avg_pool1d", "avg_pool2d", "conv_transpose1d"),
             *("conv_transpose2d", "cosine_similarity", "elu", "gelu", "glu", "hardswish"),
             *("interpolate", "kl_div", "leaky_relu", "max_pool1d", "max_pool2d", "mish"),
             *("pairwise_distance", "selu", "silu", "softplus"),
@@ -241,6 +242,11 @@ def _matrix_transpose(x):
 @counterpart("pad")
 def _pad(x, pad_width, value=0.0):
     return F.pad(x, _sides(np.broadcast_to(pad_width, (x.ndim, 2)).tolist()), value=value)
+
+
+@counterpart("pad_circular")
+def _pad_circular(x, pad_width):
+    return F.pad(x, _sides(pad_width), mode="circular")
 
 
 @counterpart("pad_reflect")

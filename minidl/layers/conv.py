@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import field
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -15,8 +16,10 @@ from minidl.graph import Spec, Tensor, sample
 from minidl.initializers import Initializer
 from minidl.layers.base import Layer, layer
 from minidl.layers.linear import check_float
+from minidl.ops.conv import flat_padding, padding_pairs
 
 Count = Annotated[int, Ge(1)]
+PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 
 
 class Convolution(Layer):
@@ -66,11 +69,13 @@ class Conv1d(Convolution):
     stride : int
         Steps between windows.
     padding : int, [before, after], "same" or "valid"
-        Zeros around each sequence; "same" keeps the length, for a stride of 1.
+        Elements around each sequence; "same" keeps the length, for a stride of 1.
     dilation : int
         Steps within a window.
     groups : int
         Into how many groups the channels fall; each group of outputs sees its group of inputs.
+    padding_mode : {"zeros", "reflect", "replicate", "circular"}
+        What padding holds: zeros, the sequence mirrored at its edge, its edge, or its other end.
     bias : bool
         Whether b is added.
     init, bias_init : Initializer
@@ -81,12 +86,14 @@ class Conv1d(Convolution):
         sample((2, 3, 6), out_channels=2, kernel_size=3),
         sample((2, 2, 5), out_channels=4, kernel_size=3, padding="same", groups=2, bias=False),
         sample((2, 2, 6), out_channels=1, kernel_size=2, stride=2, padding=[1, 0], dilation=2),
+        sample((2, 2, 4), out_channels=2, kernel_size=3, padding=2, padding_mode="circular"),
     )
 
     kernel_size: Count
     stride: Count = 1
     padding: int | tuple[int, int] | Literal["same", "valid"] = 0
     dilation: Count = 1
+    padding_mode: PaddingMode = field(default="zeros", kw_only=True)
 
     def check_fields(self) -> None:
         check_numbers("padding", self.padding, 0)
@@ -97,11 +104,16 @@ class Conv1d(Convolution):
         self.declare((self.out_channels, x.shape[1] // self.groups, self.kernel_size))
 
     def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            steps = (1, self.kernel_size), (1, self.stride), (1, self.dilation)
+            _, sides = padding_pairs(flat_padding(padding), *steps)
+            x, padding = bordered(x, [sides], self.padding_mode), 0
         z = ops.conv1d(
             x,
             weight,
             stride=self.stride,
-            padding=self.padding,
+            padding=padding,
             dilation=self.dilation,
             groups=self.groups,
         )
@@ -129,12 +141,14 @@ class Conv2d(Convolution):
     stride : int or [height, width]
         Steps between windows.
     padding : int, [height, width], "same" or "valid"
-        Zeros on each side of the image; "same" keeps the size, for a stride of 1.
+        Elements on each side of the image; "same" keeps the size, for a stride of 1.
     dilation : int or [height, width]
         Steps within a window.
     groups : int
         Into how many groups the channels fall; each group of outputs sees its group of inputs.
         With as many groups as channels it is a depthwise convolution.
+    padding_mode : {"zeros", "reflect", "replicate", "circular"}
+        What padding holds: zeros, the image mirrored at its edge, its edge, or its other end.
     bias : bool
         Whether b is added.
     init, bias_init : Initializer
@@ -145,12 +159,14 @@ class Conv2d(Convolution):
         sample((2, 3, 4, 5), out_channels=2, kernel_size=3),
         sample((2, 2, 4, 4), out_channels=3, kernel_size=[3, 2], padding="same", bias=False),
         sample((2, 2, 5, 4), out_channels=4, kernel_size=2, stride=2, padding=[1, 0], groups=2),
+        sample((1, 2, 3, 4), out_channels=2, kernel_size=3, padding=1, padding_mode="reflect"),
     )
 
     kernel_size: int | tuple[int, int]
     stride: int | tuple[int, int] = 1
     padding: int | tuple[int, int] | Literal["same", "valid"] = 0
     dilation: int | tuple[int, int] = 1
+    padding_mode: PaddingMode = field(default="zeros", kw_only=True)
 
     def check_fields(self) -> None:
         check_numbers("kernel_size", self.kernel_size, 1)
@@ -165,15 +181,77 @@ class Conv2d(Convolution):
         self.declare((self.out_channels, x.shape[1] // self.groups, *kernel))
 
     def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            steps = (as_pair(each) for each in (self.kernel_size, self.stride, self.dilation))
+            x, padding = bordered(x, padding_pairs(padding, *steps), self.padding_mode), 0
         z = ops.conv2d(
             x,
             weight,
             stride=self.stride,
-            padding=self.padding,
+            padding=padding,
             dilation=self.dilation,
             groups=self.groups,
         )
         return z if bias is None else z + bias.reshape(-1, 1, 1)
+
+
+@layer("conv_transpose1d")
+class ConvTranspose1d(Convolution):
+    """Transposed convolution of sequences, as in PyTorch: it makes them longer.
+
+    z = conv_transpose1d(x, W) + b
+
+    Input: float, shape (batch, channels, length). Output: shape (batch, out_channels, length of
+    the result), which is (n − 1) · stride − 2 · padding + dilation · (kernel − 1) +
+    output_padding + 1. Parameters: ``weight`` W of shape (channels, out_channels / groups,
+    kernel_size), ``bias`` b of shape (out_channels,).
+
+    Attributes
+    ----------
+    out_channels : int
+        Channels of the output.
+    kernel_size : int
+        Elements in a window of the output.
+    stride : int
+        Steps between windows: by how much the sequence grows.
+    padding : int
+        What is cut from each end of the output.
+    output_padding : int
+        Elements that the output has more at its end, less than stride or dilation.
+    dilation : int
+        Steps within a window.
+    groups, bias, init, bias_init
+        As for ``conv1d``.
+    """
+
+    samples = (
+        sample((2, 3, 4), out_channels=2, kernel_size=3, stride=2, padding=1, output_padding=1),
+        sample((2, 4, 3), out_channels=2, kernel_size=2, dilation=2, groups=2, bias=False),
+    )
+
+    kernel_size: Count
+    stride: Count = 1
+    padding: Annotated[int, Ge(0)] = 0
+    output_padding: Annotated[int, Ge(0)] = 0
+    dilation: Count = 1
+
+    def build(self, x: Spec) -> None:
+        check_images(x, 3)
+        self.check_groups(x.shape[1])
+        self.declare((x.shape[1], self.out_channels // self.groups, self.kernel_size))
+
+    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        z = ops.conv_transpose1d(
+            x,
+            weight,
+            stride=self.stride,
+            padding=self.padding,
+            output_padding=self.output_padding,
+            dilation=self.dilation,
+            groups=self.groups,
+        )
+        return z if bias is None else z + bias.reshape(-1, 1)
 
 
 @layer("conv_transpose2d")
@@ -246,6 +324,22 @@ class ConvTranspose2d(Convolution):
             groups=self.groups,
         )
         return z if bias is None else z + bias.reshape(-1, 1, 1)
+
+
+def bordered(x: Tensor, sides: Sequence[tuple[int, int]], mode: str, value: float = 0.0) -> Tensor:
+    """Return images or sequences with a border; ``sides`` are (before, after) of their last axes.
+
+    ``mode`` is "constant", for ``value``, or what ``padding_mode`` of ``conv2d`` may be.
+    """
+    width = ((0, 0),) * (x.ndim - len(sides)) + tuple(sides)
+    if mode == "constant":
+        return ops.pad(x, pad_width=width, value=value)
+    border = {
+        "reflect": ops.pad_reflect,
+        "replicate": ops.pad_replicate,
+        "circular": ops.pad_circular,
+    }[mode]
+    return border(x, pad_width=width)
 
 
 def as_pair(value: int | tuple[int, int]) -> tuple[int, int]:

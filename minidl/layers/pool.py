@@ -214,8 +214,49 @@ class AvgPool2d(Pool2d):
         )
 
 
+class AdaptivePool2d(Layer):
+    """Base of pooling of images to a given size."""
+
+    output_size: int | tuple[int, int]
+
+    def check_fields(self) -> None:
+        check_numbers("output_size", self.output_size, 1)
+
+    def build(self, x: Spec) -> None:
+        check_images(x)
+
+
+class AdaptivePool1d(Layer):
+    """Base of pooling of sequences to a given length."""
+
+    output_size: Count
+
+    def build(self, x: Spec) -> None:
+        check_images(x, 3)
+
+
+@layer("adaptive_avg_pool1d")
+class AdaptiveAvgPool1d(AdaptivePool1d):
+    """Means of windows, as many as asked for whatever the length of sequences; as in PyTorch.
+
+    z_i = mean of x from ⌊i L / l⌋ to ⌈(i + 1) L / l⌉ − 1
+
+    Input: float, shape (batch, channels, L). Output: (batch, channels, l).
+
+    Attributes
+    ----------
+    output_size : int
+        Length l of the output.
+    """
+
+    samples = (sample((2, 2, 7), output_size=3), sample((2, 2, 4), output_size=2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.adaptive_avg_pool1d(x, output_size=self.output_size)
+
+
 @layer("adaptive_avg_pool2d")
-class AdaptiveAvgPool2d(Layer):
+class AdaptiveAvgPool2d(AdaptivePool2d):
     """Means of windows, as many as asked for whatever the size of the images; as in PyTorch.
 
     z_ij = mean of x over rows ⌊i H / h⌋ … ⌈(i + 1) H / h⌉ − 1 and columns likewise
@@ -233,16 +274,58 @@ class AdaptiveAvgPool2d(Layer):
         sample((2, 2, 4, 4), output_size=2),
     )
 
-    output_size: int | tuple[int, int]
-
-    def check_fields(self) -> None:
-        check_numbers("output_size", self.output_size, 1)
-
-    def build(self, x: Spec) -> None:
-        check_images(x)
-
     def forward(self, x: Tensor) -> Tensor:
         return ops.adaptive_avg_pool2d(x, output_size=self.output_size)
+
+
+@layer("adaptive_max_pool1d")
+class AdaptiveMaxPool1d(AdaptivePool1d):
+    """Greatest elements of windows, as many as asked for; as in PyTorch.
+
+    z_i = max of x from ⌊i L / l⌋ to ⌈(i + 1) L / l⌉ − 1
+
+    Of equal maxima the first receives the gradient.
+
+    Input: float, shape (batch, channels, L). Output: (batch, channels, l).
+
+    Attributes
+    ----------
+    output_size : int
+        Length l of the output.
+    """
+
+    samples = (
+        sample(Draw((2, 2, 7), distinct=True), output_size=3),
+        sample(Draw((2, 2, 4), distinct=True), output_size=2),
+    )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.adaptive_max_pool1d(x, output_size=self.output_size)
+
+
+@layer("adaptive_max_pool2d")
+class AdaptiveMaxPool2d(AdaptivePool2d):
+    """Greatest elements of windows, as many as asked for whatever the size; as in PyTorch.
+
+    z_ij = max of x over rows ⌊i H / h⌋ … ⌈(i + 1) H / h⌉ − 1 and columns likewise
+
+    Of equal maxima the first, row by row, receives the gradient.
+
+    Input: float, shape (batch, channels, height, width). Output: (batch, channels, h, w).
+
+    Attributes
+    ----------
+    output_size : int or [height, width]
+        Size h x w of the output.
+    """
+
+    samples = (
+        sample(Draw((2, 2, 5, 7), distinct=True), output_size=[2, 3]),
+        sample(Draw((2, 2, 4, 4), distinct=True), output_size=2),
+    )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.adaptive_max_pool2d(x, output_size=self.output_size)
 
 
 class GlobalPool(Layer):

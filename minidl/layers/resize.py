@@ -9,7 +9,7 @@ from minidl import ops
 from minidl.errors import ShapeError
 from minidl.graph import Spec, Tensor, sample
 from minidl.layers.base import Layer, layer
-from minidl.layers.conv import check_numbers
+from minidl.layers.conv import bordered, check_numbers
 from minidl.layers.linear import check_float
 
 
@@ -81,8 +81,8 @@ class Pad(Layer):
     ----------
     padding : int or [left, right] or [left, right, top, bottom]
         How wide the border is: on all sides, or in PyTorch's order, the last axis first.
-    mode : "constant", "reflect" or "replicate"
-        What it holds: ``value``, the image mirrored at its edge, or its edge.
+    mode : {"constant", "reflect", "replicate", "circular"}
+        What it holds: ``value``, the image mirrored at its edge, its edge, or its other end.
     value : float
         For "constant".
     """
@@ -92,10 +92,11 @@ class Pad(Layer):
         sample((2, 2, 3, 4), padding=[1, 0, 2, 1], value=0.5),
         sample((2, 2, 3, 4), padding=[1, 2], mode="reflect"),
         sample((2, 2, 4), padding=[0, 2], mode="replicate"),
+        sample((1, 2, 2, 3), padding=2, mode="circular"),
     )
 
     padding: int | tuple[int, ...]
-    mode: Literal["constant", "reflect", "replicate"] = "constant"
+    mode: Literal["constant", "reflect", "replicate", "circular"] = "constant"
     value: float = 0.0
 
     def check_fields(self) -> None:
@@ -120,9 +121,4 @@ class Pad(Layer):
             sides = [(self.padding, self.padding)] * (x.ndim - 2)
         else:
             sides = list(pairwise(self.padding))[::2][::-1]
-        width = tuple([(0, 0)] * (x.ndim - len(sides)) + sides)
-        if self.mode == "reflect":
-            return ops.pad_reflect(x, pad_width=width)
-        if self.mode == "replicate":
-            return ops.pad_replicate(x, pad_width=width)
-        return ops.pad(x, pad_width=width, value=self.value)
+        return bordered(x, sides, self.mode, self.value)

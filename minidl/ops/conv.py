@@ -27,7 +27,7 @@ def _attributes(w, stride, padding, dilation, groups):
         raise ShapeError(f"takes a weight of shape (out, in, height, width), not {w.shape}")
     return {
         "stride": steps,
-        "padding": _padding_pairs(padding, w.shape[2:], steps, reach),
+        "padding": padding_pairs(padding, w.shape[2:], steps, reach),
         "dilation": reach,
         "groups": operator.index(groups),
     }
@@ -305,7 +305,7 @@ class conv1d:
             expand_dims(x, axis=2),
             expand_dims(w, axis=2),
             stride=(1, single(stride, "stride")),
-            padding=_flat_padding(padding),
+            padding=flat_padding(padding),
             dilation=(1, single(dilation, "dilation")),
             groups=groups,
         )
@@ -340,7 +340,7 @@ class conv_transpose1d:
             expand_dims(x, axis=2),
             expand_dims(w, axis=2),
             stride=(1, single(stride, "stride")),
-            padding=_flat_padding(padding),
+            padding=flat_padding(padding),
             output_padding=(0, single(output_padding, "output_padding")),
             dilation=(1, single(dilation, "dilation")),
             groups=groups,
@@ -440,7 +440,8 @@ def times(size: Any) -> str:
     return " x ".join(str(n) for n in size)
 
 
-def _padding_pairs(padding, kernel, stride, dilation) -> Padding:
+def padding_pairs(padding, kernel, stride, dilation) -> Padding:
+    """Return what is given as padding as ((top, bottom), (left, right))."""
     if padding == "valid":
         return ((0, 0), (0, 0))
     if padding == "same":
@@ -468,7 +469,7 @@ def side_pairs(padding: Any) -> Padding:
         ) from None
 
 
-def _flat_padding(padding: Any) -> Any:
+def flat_padding(padding: Any) -> Any:
     """Return the padding of a sequence as that of an image of height 1."""
     if isinstance(padding, str):
         return padding

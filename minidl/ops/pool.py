@@ -6,13 +6,11 @@ import math
 import operator
 from typing import Any
 
-from minidl.backends.dtypes import dtype_object
 from minidl.errors import ShapeError
 from minidl.graph.leaves import tensor
 from minidl.graph.op import Draw, op, sample
-from minidl.graph.spec import DEFAULT_FLOAT, Spec, check_dtype
+from minidl.graph.spec import Spec
 from minidl.ops.conv import bordered, grid_size, pair, side_pairs, single, times, windows
-from minidl.ops.reduction import mean
 from minidl.ops.shape import expand_dims, squeeze
 
 _FIRST = "of equal maxima in a window the first, row by row, receives the gradient"
@@ -383,82 +381,6 @@ def _counts(n, windows_along, kernel, stride, sides, count_include_pad):
 
 
 @op(
-    "adaptive_avg_pool2d",
-    samples=[
-        sample((2, 2, 5, 7), output_size=(2, 3)),
-        sample((2, 2, 4, 6), output_size=2),
-        sample((2, 2, 4, 3), output_size=1),
-        sample((1, 2, 2, 3), output_size=(3, 3)),
-    ],
-)
-class adaptive_avg_pool2d:
-    """Means of windows that are chosen so that there are a given number of them.
-
-    z[n,c,i,j] = mean of x[n, c, ⌊i H / h⌋ … ⌈(i + 1) H / h⌉ − 1, ⌊j W / w⌋ … ⌈(j + 1) W / w⌉ − 1]
-
-    for images of H x W and an output of h x w.
-
-    Parameters
-    ----------
-    x : Tensor of floats, shape (batch, channels, height, width)
-    output_size : int or (int, int)
-        Size of the result.
-    """
-
-    def compose(x, /, output_size):
-        if x.ndim != 4 or min(x.shape[2:]) < 1:
-            raise ShapeError(
-                f"adaptive_avg_pool2d: takes images of shape (batch, channels, height, width) "
-                f"that have elements, not {x.shape}"
-            )
-        size = pair(output_size, "adaptive_avg_pool2d: output_size", 1)
-        if size == (1, 1):
-            return mean(x, axis=(2, 3), keepdims=True)
-        if all(n % m == 0 for n, m in zip(x.shape[2:], size, strict=True)):
-            kernel = tuple(n // m for n, m in zip(x.shape[2:], size, strict=True))
-            return avg_pool2d(x, kernel_size=kernel)
-        down, along = (
-            averaging_matrix(n, m, dtype=x.dtype) for n, m in zip(x.shape[2:], size, strict=True)
-        )
-        return down @ (x @ along.T)
-
-
-@op(
-    "averaging_matrix",
-    no_gradient="it has no inputs",
-    samples=[sample(length=5, windows=2), sample(length=2, windows=3, dtype="float64")],
-)
-class averaging_matrix:
-    """The matrix that averages windows along an axis, as ``adaptive_avg_pool2d`` chooses them.
-
-    z_ih = 1 / (b − a) if a ≤ h < b, else 0,  where a = ⌊i n / m⌋ and b = ⌈(i + 1) n / m⌉
-
-    Parameters
-    ----------
-    length, windows : int
-        How many elements n there are, and how many windows m.
-    dtype : str
-    """
-
-    def normalize(length, windows, *, dtype=DEFAULT_FLOAT):
-        return {
-            "length": operator.index(length),
-            "windows": operator.index(windows),
-            "dtype": check_dtype(dtype),
-        }
-
-    def infer(length, windows, *, dtype=DEFAULT_FLOAT):
-        if length < 1 or windows < 1:
-            raise ShapeError(f"{length} elements do not make {windows} windows")
-        return Spec((windows, length), dtype)
-
-    def forward(xp, *, length, windows, dtype):
-        bounds = [(i * length // windows, -(-(i + 1) * length // windows)) for i in range(windows)]
-        rows = [[(a <= h < b) / (b - a) for h in range(length)] for a, b in bounds]
-        return xp.asarray(rows, dtype=dtype_object(xp, dtype))
-
-
-@op(
     "max_pool1d",
     kink=_FIRST,
     samples=[
@@ -480,7 +402,7 @@ class max_pool1d:
 
     def compose(x, /, *, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
         z = max_pool2d(
-            _image("max_pool1d", x),
+            as_image("max_pool1d", x),
             **_flat(kernel_size, stride, padding),
             dilation=(1, single(dilation, "dilation")),
             ceil_mode=ceil_mode,
@@ -511,7 +433,7 @@ class avg_pool1d:
         x, /, *, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True
     ):
         z = avg_pool2d(
-            _image("avg_pool1d", x),
+            as_image("avg_pool1d", x),
             **_flat(kernel_size, stride, padding),
             ceil_mode=ceil_mode,
             count_include_pad=count_include_pad,
@@ -519,7 +441,7 @@ class avg_pool1d:
         return squeeze(z, axis=2)
 
 
-def _image(name: str, x: Any) -> Any:
+def as_image(name: str, x: Any) -> Any:
     """Return sequences as images of height 1."""
     if x.ndim != 3:
         raise ShapeError(

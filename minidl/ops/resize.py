@@ -271,3 +271,25 @@ class pad_replicate:
 
     def compose(x, /, pad_width):
         return _bordered("pad_replicate", x, pad_width, _held, None)
+
+
+@op(
+    "pad_circular",
+    samples=[
+        sample((2, 4), pad_width=((0, 0), (2, 3))),
+        sample((1, 3, 4), pad_width=((0, 0), (1, 3), (4, 0))),
+    ],
+)
+class pad_circular:
+    """The value with a border that goes on at its other end, as if it were a ring.
+
+    z[…,i,…] = x[…, (i − before) mod n, …]
+
+    Parameters
+    ----------
+    pad_width : sequence of (int, int)
+        How much before and after, for each axis; at most its length.
+    """
+
+    def compose(x, /, pad_width):
+        return _bordered("pad_circular", x, pad_width, operator.mod, 0)

@@ -74,23 +74,6 @@ def test_pooling_of_sequences_is_that_of_pytorch(kind, options):
         compare_op_with_torch(f"{kind}_pool1d", shape, **options)
 
 
-@pytest.mark.parity
-@pytest.mark.parametrize(
-    ("image", "size"),
-    [
-        ((2, 3, 7, 9), (2, 4)),
-        ((2, 3, 8, 6), (4, 3)),
-        ((2, 3, 7, 9), 1),
-        ((2, 3, 3, 2), 5),
-        ((1, 2, 1, 1), (2, 1)),
-        ((0, 2, 4, 4), 3),
-    ],
-)
-def test_adaptive_avg_pool2d_is_that_of_pytorch(image, size):
-    pytest.importorskip("torch")
-    compare_op_with_torch("adaptive_avg_pool2d", image, output_size=size)
-
-
 # -- ties, kernels -----------------------------------------------------------------------------
 
 
@@ -204,27 +187,9 @@ def test_gradients_refuse_a_grid_of_another_size():
     )
 
 
-def test_adaptive_pooling_refuses_images_without_elements():
-    with pytest.raises(ShapeError) as error:
-        ops.adaptive_avg_pool2d(placeholder("x", (1, 2, 0, 4)), output_size=2)
-    assert str(error.value) == (
-        "adaptive_avg_pool2d: takes images of shape (batch, channels, height, width) that have "
-        "elements, not (1, 2, 0, 4)"
-    )
-
-
 def test_pooling_of_sequences_refuses_images():
     with pytest.raises(ShapeError) as error:
         ops.avg_pool1d(placeholder("x", (1, 2, 4, 4)), kernel_size=2)
     assert str(error.value) == (
         "avg_pool1d: takes sequences of shape (batch, channels, length), not (1, 2, 4, 4)"
     )
-
-
-def test_the_averaging_matrix_by_hand():
-    found = ops.averaging_matrix(5, 2).numpy()
-    third = np.float32(1 / 3)
-    np.testing.assert_array_equal(found, [[third] * 3 + [0, 0], [0, 0] + [third] * 3])
-    with pytest.raises(ShapeError) as error:
-        ops.averaging_matrix(0, 2)
-    assert str(error.value) == "averaging_matrix: 0 elements do not make 2 windows"

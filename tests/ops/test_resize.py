@@ -43,12 +43,13 @@ def test_interpolate_is_that_of_pytorch(shape, options):
 
 
 @pytest.mark.parity
-@pytest.mark.parametrize("mode", ["reflect", "replicate"])
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
 @pytest.mark.parametrize(
     ("shape", "padding"),
     [
         ((2, 3, 4, 5), ((3, 0), (1, 2))),
         ((2, 3, 4, 5), ((3, 3), (4, 4))),
+        ((2, 3, 4, 5), ((0, 2), (0, 0))),
         ((2, 3, 5), ((2, 4),)),
         ((1, 1, 2, 2), ((1, 1), (1, 1))),
         ((0, 2, 3), ((1, 2),)),
@@ -59,10 +60,10 @@ def test_borders_are_those_of_pytorch(mode, shape, padding):
     compare_op_with_torch(f"pad_{mode}", shape, pad_width=((0, 0), (0, 0), *padding))
 
 
-@pytest.mark.parametrize("mode", ["reflect", "replicate"])
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
 def test_borders_are_those_of_numpy(mode):
     x, width = random(2, 4, 5), ((1, 0), (3, 2), (0, 4))
-    theirs = np.pad(x, width, mode={"replicate": "edge"}.get(mode, mode))
+    theirs = np.pad(x, width, mode={"replicate": "edge", "circular": "wrap"}.get(mode, mode))
     found = getattr(ops, f"pad_{mode}")(x, pad_width=width).numpy()
     np.testing.assert_array_equal(found, theirs)
 
@@ -126,6 +127,11 @@ def test_borders_refuse_what_does_not_fit():
         ops.pad_replicate(placeholder("x", (2, 0)), pad_width=((0, 0), (1, 0)))
     assert str(error.value) == (
         "pad_replicate: a border of 1 cannot be made from axis 1 of length 0"
+    )
+    with pytest.raises(ShapeError) as error:
+        ops.pad_circular(placeholder("x", (2, 3)), pad_width=((0, 0), (0, 4)))
+    assert str(error.value) == (
+        "pad_circular: a border of 4 cannot be made from axis 1 of length 3"
     )
     with pytest.raises(ShapeError) as error:
         ops.pad_reflect(x, pad_width=((1, 1),))
