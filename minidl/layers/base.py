@@ -141,7 +141,7 @@ class Layer(Component):
         self,
         name: str,
         shape: tuple[int, ...],
-        init: Any = "glorot_uniform",
+        init: Any = None,
         *,
         dtype: str = "float32",
         trainable: bool = True,
@@ -149,14 +149,21 @@ class Layer(Component):
     ) -> None:
         """Declare a parameter, from within :meth:`build`.
 
-        ``init`` is an initialiser, its name, or a table with its ``type`` and options.
+        ``init`` is an initialiser, its name, or a table with its ``type`` and options. Default
+        "glorot_uniform", which has a meaning for weights of shape (out, in, ...) alone; what has
+        fewer axes, a bias or a scale, needs another.
         """
         path = f"{self.path}.{name}" if self.path else name
         if any(held.name == name for held in self._parameters):
             raise ConfigError(f"{self.label}: parameter '{name}' is declared twice")
         spec = Spec(tuple(shape), dtype)
+        if init is None and spec.ndim < 2:
+            raise ShapeError(
+                f"parameter '{name}' of shape {spec.shape} needs an init, such as 'zeros' or "
+                f"'ones': the default, 'glorot_uniform', is for weights of shape (out, in, ...)"
+            )
         try:
-            made = make("initializer", init)
+            made = make("initializer", "glorot_uniform" if init is None else init)
             made.check_shape(spec.shape)
         except ShapeError as error:
             raise ShapeError(f"parameter '{name}': {error}") from None

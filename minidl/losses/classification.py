@@ -41,6 +41,14 @@ class _OfClasses(Loss):
             )
         return {"weight": self.weight, "ignore_index": self.ignore_index, "axis": self.axis}
 
+    def count(self, prediction: Tensor, target: Tensor) -> Tensor | None:
+        if is_float(target.dtype) or (self.weight is None and self.ignore_index is None):
+            return None
+        ignored = -1 if self.ignore_index is None else self.ignore_index
+        kept = target != ignored
+        weight = ops.ones(prediction.shape[self.axis]) if self.weight is None else self.weight
+        return ops.where(kept, ops.take(weight, ops.where(kept, target, 0)), 0.0).sum()
+
 
 @loss("cross_entropy")
 class CrossEntropy(_OfClasses):
@@ -58,8 +66,9 @@ class CrossEntropy(_OfClasses):
     weight : list of float, optional
         What each class counts; with integer classes the mean divides by the sum of the weights.
     ignore_index : int, optional
-        Positions whose target this is have no part in the mean, as with -100 in PyTorch; it may
-        be a class or not. A batch of nothing else has the loss 0.
+        Positions whose target this is have no part in the mean; it may be a class or not. A batch
+        of nothing else has the loss 0. PyTorch's default is -100. Here there is none, so that a
+        target that is no class is an error and not left out unseen.
     axis : int
         The axis of the classes. Images of logits, (batch, classes, height, width), take 1.
     """
@@ -87,7 +96,8 @@ class NegativeLogLikelihood(_OfClasses):
     weight : list of float, optional
         What each class counts; the mean divides by the sum of the weights.
     ignore_index : int, optional
-        Positions whose target this is have no part in the mean.
+        Positions whose target this is have no part in the mean; by default none, as in
+        ``cross_entropy``.
     axis : int
         The axis of the classes.
     """
@@ -206,6 +216,11 @@ class TripletMargin(Loss):
                 f"{label_of(self)}: targets are classes and must be integers, not {target.dtype}"
             )
         return ops.batch_hard_triplet(prediction, target, margin=self.margin, p=self.p)
+
+    def count(self, prediction: Tensor, target: Tensor) -> Tensor:
+        same = ops.expand_dims(target, axis=1) == ops.expand_dims(target, axis=0)
+        alike = same.sum(axis=1)
+        return ((alike > 1) & (alike < target.shape[0])).astype("float32").sum()
 
 
 @loss("ctc")

@@ -76,10 +76,25 @@ def test_a_parameter_declared_twice_is_refused(declared):
     assert str(error.value) == "layer 'twice' (twice): parameter 'w' is declared twice"
 
 
-def test_the_default_initialiser_refuses_a_vector_and_says_what_to_do(declared):
+@pytest.mark.parametrize(
+    ("init", "message"),
+    [
+        (
+            None,
+            "parameter 'v' of shape (5,) needs an init, such as 'zeros' or 'ones': the default, "
+            "'glorot_uniform', is for weights of shape (out, in, ...)",
+        ),
+        (
+            "kaiming_normal",
+            "parameter 'v': a weight of shape (out, in, ...) is needed, not (5,); choose another "
+            "initialiser, such as 'zeros' or 'uniform'",
+        ),
+    ],
+)
+def test_an_initialiser_of_matrices_refuses_a_vector_and_says_what_to_do(declared, init, message):
     class Vector(Layer):
         def build(self, x):
-            self.parameter("v", x.shape[-1:])
+            self.parameter("v", x.shape[-1:], init)
 
         def forward(self, x, v):
             return x * v
@@ -87,9 +102,7 @@ def test_the_default_initialiser_refuses_a_vector_and_says_what_to_do(declared):
     with pytest.raises(ShapeError) as error:
         declared("vector", Vector)().setup(Spec((2, 5)), place="model.layers[0]")
     assert str(error.value) == (
-        "layer 'vector' (vector, model.layers[0]): parameter 'v': a weight of shape "
-        "(out, in, ...) is needed, not (5,); choose another initialiser, such as 'zeros' or "
-        "'uniform' (its input is float32[2, 5])"
+        f"layer 'vector' (vector, model.layers[0]): {message} (its input is float32[2, 5])"
     )
 
 
