@@ -66,7 +66,7 @@ class CupyBackend(Backend):
 
     def from_data(self, data: Any, dtype: str | None) -> Any:
         with self._device:
-            return self._cupy.array(data, dtype=dtype)
+            return self._cupy.array(data, dtype=None if dtype is None else self.dtype(dtype))
 
     def from_numpy(self, array: np.ndarray) -> Any:
         with self._device:

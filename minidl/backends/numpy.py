@@ -24,7 +24,7 @@ class NumpyBackend(Backend):
     def from_data(self, data: Any, dtype: str | None) -> np.ndarray:
         if hasattr(data, "get") and hasattr(data, "device"):
             data = data.get()
-        return np.array(data, dtype=dtype)
+        return np.array(data, dtype=None if dtype is None else self.dtype(dtype))
 
     def from_numpy(self, array: np.ndarray) -> np.ndarray:
         return array

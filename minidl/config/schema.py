@@ -35,6 +35,8 @@ class BatchConfig:
         validation part of its own keeps that one.
     shuffle : bool
         Whether the training samples are put in a new order every epoch.
+    drop_last : bool
+        Whether a last training batch that is smaller than the others is left out.
     sampler : {"uniform", "balanced"}
         Whether an epoch has each training sample once, or as many samples of every class, those of
         rare classes several times.
@@ -53,6 +55,7 @@ class BatchConfig:
     batch_size: Count = 64
     validation: Annotated[float, Ge(0), Lt(1)] = 0.1
     shuffle: bool = True
+    drop_last: bool = False
     sampler: Literal["uniform", "balanced"] = "uniform"
     transforms: list[Transform] = dataclasses.field(default_factory=list)
     reconstruct: bool = False
@@ -109,9 +112,9 @@ class TrainingConfig:
     clip_value : float, optional
         What each element of a gradient is limited to, in size, before ``clip_norm``.
     accumulate : int
-        Batches whose mean gradient makes one step.
+        Batches that make one step, which is that of one large batch of their samples.
     ema : float, optional
-        Decay of a moving average of the weights, in (0, 1). Where it is given, the average is what
+        Decay of a moving average of the weights, in (0, 1); smaller in early steps. Where it is given, the average is what
         is measured, saved and predicted with.
     precision : {"float32", "mixed_float16", "mixed_bfloat16"}
         What training steps compute in. The mixed ones keep parameters and all long sums in

@@ -16,10 +16,12 @@ from minidl.losses.base import Loss, check_values, label_of, loss
 class SquaredError(Loss):
     """Half the sum of squares: L = ½ Σ (h_i − y_i)².    ∂L/∂h = h − y
 
-    The one loss here that is a sum over samples, not a mean.
+    The one loss here that is a sum over samples, not a mean. What a run reports of it is divided
+    by the number of samples.
     """
 
     metrics = ("mae",)
+    averaged = False
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
         return ops.squared_error(prediction, check_values(self, prediction, target))

@@ -12,6 +12,8 @@ from minidl.graph.leaves import placeholder_op
 from minidl.graph.spec import is_float
 from minidl.training.step import Forward, Steps, spec_of
 
+ADVICE = "lower [optimizer] lr, or set [training] clip_norm"
+
 
 def explain_divergence(
     steps: Steps,
@@ -33,7 +35,7 @@ def explain_divergence(
     if culprit is None:
         return DivergedError(f"{head}; replaying the step did not show which op produced it")
     node, position = culprit
-    advice = "lower [optimizer] lr, or set [training] clip_norm"
+    advice = ADVICE
     if node.op is placeholder_op:
         if node.name in ("input", "target"):
             return DivergedError(f"{head}: the batch itself holds such a value in its {node.name}")

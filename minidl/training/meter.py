@@ -13,7 +13,8 @@ from minidl.metrics import Metric
 class Meter:
     """Collects the loss and the statistics of metrics batch by batch.
 
-    The loss of several batches is their mean, weighted by the number of samples.
+    The loss of several batches is that of one batch of all their samples; where a loss is a sum
+    and no mean, it is divided by the number of samples.
     """
 
     def __init__(self, metrics: Sequence[Metric]) -> None:
@@ -22,14 +23,16 @@ class Meter:
 
     def reset(self) -> None:
         """Forget what was seen."""
-        self.samples = 0
-        self._loss = 0.0
+        self._total = 0.0
+        self._weight = 0.0
+        self._batches = 0
         self._totals: list[Any] = [None] * len(self.metrics)
 
-    def add(self, samples: int, loss: float, statistics: Sequence[Sequence[Any]]) -> None:
-        """Add a batch: its size, its loss and, for each metric, its statistics."""
-        self.samples += samples
-        self._loss += samples * loss
+    def add(self, total: float, weight: float, statistics: Sequence[Sequence[Any]]) -> None:
+        """Add a batch: see :class:`minidl.training.step.Measured`."""
+        self._total += total
+        self._weight += weight
+        self._batches += 1
         for index, (metric, batch) in enumerate(zip(self.metrics, statistics, strict=True)):
             values = [np.asarray(value, dtype=np.float64) for value in batch]
             total = self._totals[index]
@@ -37,9 +40,9 @@ class Meter:
 
     def result(self) -> dict[str, Any]:
         """Return the mean loss and each metric by its name; a few are lists of numbers."""
-        if not self.samples:
+        if not self._batches:
             return {}
-        results: dict[str, Any] = {"loss": self._loss / self.samples}
+        results: dict[str, Any] = {"loss": self._total / self._weight if self._weight else 0.0}
         for metric, total in zip(self.metrics, self._totals, strict=True):
             results[metric.label] = metric.result(total)
         return results
@@ -50,12 +53,13 @@ class Meter:
             None if total is None else [np.asarray(value).tolist() for value in total]
             for total in self._totals
         ]
-        return {"samples": self.samples, "loss": self._loss, "totals": totals}
+        sums = {"total": self._total, "weight": self._weight, "batches": self._batches}
+        return {**sums, "totals": totals}
 
     def restore(self, stored: dict[str, Any]) -> None:
         """Take back what :meth:`to_dict` returned."""
-        self.samples = stored["samples"]
-        self._loss = stored["loss"]
+        self._total, self._weight = stored["total"], stored["weight"]
+        self._batches = stored["batches"]
         self._totals = [
             None if total is None else [np.asarray(value, dtype=np.float64) for value in total]
             for total in stored["totals"]

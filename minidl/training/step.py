@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minidl.compiler import autocast, compile_graph
 from minidl.graph import Graph, Program, Spec, State, Tensor, grad, placeholder
+from minidl.graph.leaves import scalar_constant
 from minidl.layers import Context
 from minidl.losses import Loss
 from minidl.metrics import Metric
 from minidl.training.model import Model
 from minidl.training.update import Update
+
+
+class Measured(NamedTuple):
+    """What is known of a batch after a step.
+
+    Attributes
+    ----------
+    loss : float
+    total, weight : float
+        Summed over batches, the one divided by the other is their loss.
+    statistics : list of list of numpy.ndarray
+        Of each metric.
+    """
+
+    loss: float
+    total: float
+    weight: float
+    statistics: list[list[np.ndarray]]
 
 
 class Steps:
@@ -62,9 +81,9 @@ class Steps:
         step: int,
         *,
         draw: int | None = None,
-        batches: int | None = 1,
-    ) -> list[Any]:
-        """Learn from one batch; returns loss and statistics (see :meth:`split`).
+        last: bool = True,
+    ) -> Measured:
+        """Learn from one batch.
 
         Parameters
         ----------
@@ -74,57 +93,50 @@ class Steps:
             Number of the update, from 1.
         draw : int, optional
             What random draws are a function of; default ``step``.
-        batches : int, optional
-            How many batches the update is made of, of which this is the last; None for one that
-            is not the last, whose gradient is only added up.
+        last : bool
+            Whether this batch ends with the update; otherwise its gradient is only added up.
         """
         scalar = self.model.backend.scalar
         arrays = [scalar(step if draw is None else draw, "int64")]
-        if batches is not None:
-            arrays += [scalar(step, "int64"), scalar(1 / batches, "float32")]
+        if last:
+            arrays.append(scalar(step, "int64"))
             arrays += [scalar(rate, "float32") for rate in rates]
-        build = self.trace_gather if batches is None else self.trace_update
+        build = self.trace_update if last else self.trace_gather
         return self._run(build, inputs, targets, arrays, self.model.state)
 
     def evaluate(
         self, inputs: np.ndarray, targets: np.ndarray, state: State | None = None
-    ) -> list[Any]:
-        """Run the network without training it; returns loss and statistics."""
+    ) -> Measured:
+        """Run the network without training it."""
         chosen = state or self.model.state
         return self._run(self.trace_evaluate, inputs, targets, [], chosen)
-
-    def split(self, outputs: Sequence[Any]) -> tuple[float, list[list[np.ndarray]]]:
-        """Part the outputs of a step into its loss and the statistics of each metric."""
-        to_numpy = self.model.backend.to_numpy
-        values = iter([to_numpy(output) for output in outputs])
-        loss = float(next(values))
-        return loss, [[next(values) for _ in range(n)] for n in self._statistics_count]
 
     # -- tracing -----------------------------------------------------------------------------
 
     def trace_update(self, inputs: Spec, targets: Spec) -> Graph:
         """Build the graph of a step that ends in an update of the parameters."""
         assert self.update is not None
-        step, share = placeholder("step", (), "int64"), placeholder("share", ())
+        step = placeholder("step", (), "int64")
         rates = [placeholder(f"lr{i}", ()) for i in range(len(self.update.optimizers))]
         forward = Forward(self, inputs, targets)
         held = self._held()
-        updates = self.update.apply(
-            forward.gradients(held),
-            forward.values,
-            held,
-            rates,
-            step.astype("float32"),
-            share if self.update.accumulate > 1 else None,
-        )
-        return forward.graph((step, share, *rates), {**forward.values, **held}, updates)
+        sums: dict[str, Tensor] = {}
+        if self.update.accumulate == 1:
+            gradients = forward.gradients(held)
+        else:
+            gradients = forward.gradients(held, summed=True)
+            gradients, sums = self.update.gathered(gradients, forward.weight, held)
+        count = step.astype("float32")
+        updates = self.update.apply(gradients, forward.values, held, rates, count)
+        return forward.graph((step, *rates), {**forward.values, **held}, {**sums, **updates})
 
     def trace_gather(self, inputs: Spec, targets: Spec) -> Graph:
         """Build the graph of a step that only adds its gradients up."""
         assert self.update is not None
         forward = Forward(self, inputs, targets)
         held = self._held()
-        updates = self.update.gather(forward.gradients(held), held)
+        gradients = forward.gradients(held, summed=True)
+        updates = self.update.gather(gradients, forward.weight, held)
         return forward.graph((), {**forward.values, **held}, updates)
 
     def trace_evaluate(self, inputs: Spec, targets: Spec) -> Graph:
@@ -151,15 +163,20 @@ class Steps:
         targets: np.ndarray,
         scalars: Sequence[Any],
         state: State,
-    ) -> list[Any]:
-        backend = self.model.backend
-        key = (build.__name__, inputs.shape, targets.shape)
+    ) -> Measured:
+        backend, specs = self.model.backend, (spec_of(inputs), spec_of(targets))
+        key = (build.__name__, *specs)
         program = self._programs.get(key)
         if program is None:
-            graph = build(spec_of(inputs), spec_of(targets))
-            program = self._programs[key] = compile_graph(graph, backend)
+            program = self._programs[key] = compile_graph(build(*specs), backend)
         arrays = [backend.from_numpy(inputs), backend.from_numpy(targets), *scalars]
-        return program(arrays, state)
+        return self._measured([backend.to_numpy(value) for value in program(arrays, state)])
+
+    def _measured(self, outputs: Sequence[np.ndarray]) -> Measured:
+        loss, total, weight = (float(value) for value in outputs[:3])
+        values = iter(outputs[3:])
+        statistics = [[next(values) for _ in range(n)] for n in self._statistics_count]
+        return Measured(loss, total, weight, statistics)
 
 
 class Forward:
@@ -177,18 +194,27 @@ class Forward:
             prediction = self._autocast(prediction, steps.low_precision)
         target = prepared if steps.reconstruct else self.inputs[1]
         self.loss = steps.loss(prediction, target)
-        self.outputs = (self.loss, *steps.statistics(prediction, target))
+        counted = steps.loss.count(prediction, target)
+        samples = scalar_constant(float(inputs.shape[0]), self.loss.dtype)
+        self.weight = samples if counted is None else counted.astype(self.loss.dtype)
+        self.total = self.loss * self.weight if steps.loss.averaged else self.loss
+        statistics = steps.statistics(prediction, target)
+        self.outputs = (self.loss, self.total, self.weight, *statistics)
 
-    def gradients(self, held: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return ∂LOSS/∂(parameter) for each one that is trained, by path."""
+    def gradients(self, held: Mapping[str, Tensor], *, summed: bool = False) -> dict[str, Tensor]:
+        """Return ∂LOSS/∂(parameter) for each one that is trained, by path.
+
+        With ``summed`` those of ``total``, to be added to those of other batches.
+        """
         update = self.steps.update
         assert update is not None
         trained = {path: self.values[path] for path in update.trained}
         if update.loss_scale is None:
-            return grad(self.loss, trained, unused="zeros")
+            return grad(self.total if summed else self.loss, trained, unused="zeros")
         scale = update.loss_scale.factor(held)
         scaled = grad(self.loss * scale, trained, unused="zeros")
-        return {path: g / scale for path, g in scaled.items()}
+        factor = (self.weight if summed and self.steps.loss.averaged else 1.0) / scale
+        return {path: g * factor for path, g in scaled.items()}
 
     def _autocast(self, prediction: Tensor, low: str) -> Tensor:
         """Bring all that the layers computed to mixed precision; returns the new prediction."""

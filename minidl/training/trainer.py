@@ -5,26 +5,35 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minidl.backends import use_backend
 from minidl.component import make, to_config
 from minidl.data import Part, batches
-from minidl.errors import CheckpointError, ConfigError, MinidlError, suggestion
+from minidl.data.batches import batch_count
+from minidl.errors import (
+    CheckpointError,
+    ConfigError,
+    DivergedError,
+    MinidlError,
+    ShapeError,
+    suggestion,
+)
 from minidl.graph import State
 from minidl.metrics import Metric
 from minidl.schedules import Schedule
 from minidl.training import tensors
-from minidl.training.diagnosis import explain_divergence
+from minidl.training.diagnosis import ADVICE, explain_divergence
 from minidl.training.loss_scale import LossScale
 from minidl.training.meter import Meter
 from minidl.training.model import Model
 from minidl.training.reporter import Progress, Reporter
 from minidl.training.run import Checkpoint, RunDirectory
-from minidl.training.step import Steps
+from minidl.training.step import Forward, Steps
 from minidl.training.update import Update, slot_name
 
 if TYPE_CHECKING:
@@ -81,6 +90,7 @@ class Trainer:
             clip_norm=config.training.clip_norm,
             clip_value=config.training.clip_value,
             accumulate=config.training.accumulate,
+            averaged=config.loss.averaged,
             ema=config.training.ema,
             loss_scale=LossScale() if config.training.precision == "mixed_float16" else None,
         )
@@ -104,13 +114,37 @@ class Trainer:
         self._meter = Meter(self.metrics)
         self._window = Meter(self.metrics)
         self._signal: int | None = None
-        self.batches_per_epoch = math.ceil(len(train) / config.data.batch_size)
-        steps_per_epoch = math.ceil(self.batches_per_epoch / self.update.accumulate)
-        whole = config.training.epochs * steps_per_epoch
+        size, drop_last = config.data.batch_size, config.data.drop_last
+        self.batches_per_epoch = batch_count(len(train), size, drop_last)
+        self._steps_per_epoch = math.ceil(self.batches_per_epoch / self.update.accumulate)
+        whole = config.training.epochs * self._steps_per_epoch
+        self._try_last_batch(train)
         best_criterion(config)
         if validation is None:
             _refuse_without_validation(config)
         self.total_steps = min(whole, config.training.max_steps or whole)
+
+    def _try_last_batch(self, train: Part) -> None:
+        """Trace a training step of the smaller last batch, if there is one.
+
+        Raises
+        ------
+        ShapeError
+            If a layer cannot train on so few samples.
+        """
+        size = self.config.data.batch_size
+        rest = len(train) % size
+        if not rest or self.config.data.drop_last:
+            return
+        specs = [s.with_shape((rest, *s.shape)) for s in (train.input_spec, train.target_spec)]
+        try:
+            with use_backend(self.model.backend):
+                Forward(self.steps, *specs)
+        except ShapeError as error:
+            raise ShapeError(
+                f"the last batch of an epoch has {rest} of {size} samples ({len(train)} in all): "
+                f"{error}; set [data] drop_last = true, or another batch_size"
+            ) from None
 
     # -- running -----------------------------------------------------------------------------
 
@@ -178,6 +212,7 @@ class Trainer:
             seed=config.seed,
             epoch=self.epoch,
             shuffle=config.data.shuffle,
+            drop_last=config.data.drop_last,
             start=self.batch,
             sampler=config.data.sampler,
             transforms=config.data.transforms,
@@ -186,27 +221,27 @@ class Trainer:
 
     def _train_step(self, group: Sequence[Batch]) -> float:
         """Make one update from one or more batches; returns the loss of the last."""
-        rates = self._rates(self.step)
-        loss = math.nan
-        for index, (inputs, targets) in enumerate(group):
-            last = index == len(group) - 1
-            draw = self.step * self.update.accumulate + index + 1
-            outputs = self.steps.train(
-                inputs,
-                targets,
-                rates,
-                self.step + 1,
-                draw=draw,
-                batches=len(group) if last else None,
-            )
-            loss, statistics = self.steps.split(outputs)
-            if not math.isfinite(loss):
-                self._diverged(loss, inputs, targets, draw)
-            self._meter.add(len(inputs), loss, statistics)
-            self._window.add(len(inputs), loss, statistics)
+        rates, first = self._rates(self.step), self.step * self.update.accumulate + 1
+        before = self._buffers() if len(group) > 1 else {}
+        seen = []
+        for draw, (inputs, targets) in enumerate(group, first):
+            last = draw == first + len(group) - 1
+            measured = self.steps.train(inputs, targets, rates, self.step + 1, draw=draw, last=last)
+            if not math.isfinite(measured.loss):
+                self._diverged(measured.loss, inputs, targets, draw, before)
+            seen.append(measured)
+        for _, *found in seen:
+            self._meter.add(*found)
+            self._window.add(*found)
         self.step += 1
         self.batch += len(group)
-        return loss
+        return seen[-1].loss
+
+    def _buffers(self) -> dict[str, Any]:
+        """Return copies of what is not trained, which every batch of a group changes."""
+        xp, values = self.model.backend.xp, self.model.state.values
+        untrained = [p.path for p in self.model.parameters if not p.trainable]
+        return {path: xp.asarray(values[path], copy=True) for path in untrained}
 
     def _end_of_epoch(self, results: dict[str, dict[str, float]]) -> None:
         if self.parts["validation"] is not None:
@@ -253,8 +288,9 @@ class Trainer:
         return every is not None and self.step % every == 0
 
     def _progress(self, speed: float = 0.0) -> Progress:
-        epochs = self.config.training.epochs
-        return Progress(self.step, self.total_steps, min(self.epoch + 1, epochs), epochs, speed)
+        epochs = math.ceil(self.total_steps / self._steps_per_epoch)
+        epoch = self.epoch if self.epoch and not self.batch else self.epoch + 1
+        return Progress(self.step, self.total_steps, epoch, epochs, speed)
 
     def _record(self, split: str, results: dict[str, float], **extra: float) -> None:
         line = {"step": self.step, "epoch": self._progress().epoch, "split": split}
@@ -266,6 +302,8 @@ class Trainer:
     def _is_best(self, results: dict[str, float]) -> bool:
         name, higher = best_criterion(self.config)
         value = results[name]
+        if math.isnan(value):
+            return False
         if self.best is not None:
             gain = value - self.best["value"] if higher else self.best["value"] - value
             if not gain > self.config.training.min_delta:
@@ -290,25 +328,45 @@ class Trainer:
         number = self._signal
         raise Interrupted(number, f"stopped by signal {number} after step {self.step}{where}")
 
-    def _diverged(self, loss: float, inputs: np.ndarray, targets: np.ndarray, draw: int) -> None:
+    def _diverged(
+        self,
+        loss: float,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        draw: int,
+        before: Mapping[str, Any],
+    ) -> None:
+        """Go back to the state before the step, save it if it is sound, and say what happened."""
         self.model.state.undo()
-        self.save()
         epoch = self._progress().epoch
         error = explain_divergence(self.steps, inputs, targets, loss, self.step + 1, epoch, draw)
+        self.model.state.values.update(before)
+        saved = "state before that step"
+        try:
+            self.save()
+        except DivergedError:
+            saved = "last good state"
         if self.run_directory is not None:
-            error.add_note(f"the state before that step is in {self.run_directory.checkpoints}")
+            error.add_note(f"the {saved} is in {self.run_directory.checkpoints}")
         raise error
 
     # -- checkpoints -------------------------------------------------------------------------
 
     def save(self, *, is_best: bool = False) -> Any:
-        """Write a checkpoint, if there is a run directory; returns its path."""
+        """Write a checkpoint, if there is a run directory; returns its path.
+
+        Raises
+        ------
+        DivergedError
+            If a weight is not finite; the checkpoints that are there stay as they are.
+        """
         run = self.run_directory
         if run is None:
             return None
         to_numpy, values = self.model.backend.to_numpy, self.model.state.values
-        held = {name: to_numpy(values[name]) for name in self.update.slots()}
         weights = self.model.weights()
+        self._require_finite(weights)
+        held = {name: to_numpy(values[name]) for name in self.update.slots()}
         for name in self._averaged():
             held[slot_name(name, TRAINED)] = weights[name]
             weights[name] = held[slot_name(name, "average")]
@@ -319,6 +377,14 @@ class Trainer:
         run.prune(self.config.training.keep)
         self.reporter.saved(str(path))
         return path
+
+    def _require_finite(self, weights: Mapping[str, np.ndarray]) -> None:
+        bad = [path for path, array in weights.items() if not np.isfinite(array).all()]
+        if bad:
+            raise DivergedError(
+                f"'{bad[0]}' was no longer finite after step {self.step}, which was not saved; "
+                f"{ADVICE}"
+            )
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to a checkpoint: weights, optimiser, place in the data, running averages.
@@ -370,10 +436,11 @@ class Trainer:
     def _add_state(self) -> None:
         """Add what updates keep: slots and sums at zero, averages at the weights."""
         backend, values = self.model.backend, self.model.state.values
-        for name, spec in {**self.update.slots(), **self.update.sums()}.items():
-            values[name] = backend.xp.zeros(spec.shape, dtype=backend.dtype(spec.dtype))
-        for path in self._averaged():
-            values[slot_name(path, "average")] = backend.xp.asarray(values[path], copy=True)
+        with backend.running():
+            for name, spec in {**self.update.slots(), **self.update.sums()}.items():
+                values[name] = backend.xp.zeros(spec.shape, dtype=backend.dtype(spec.dtype))
+            for path in self._averaged():
+                values[slot_name(path, "average")] = backend.xp.asarray(values[path], copy=True)
 
     def _averaged(self) -> list[str]:
         """Return the paths of the parameters whose moving average is kept."""
@@ -422,8 +489,8 @@ def measure(
     """Return loss and metrics of a whole part, by name, with the weights of ``state``."""
     meter = Meter(steps.metrics)
     for inputs, targets in batches(part, batch_size, shuffle=False):
-        loss, statistics = steps.split(steps.evaluate(inputs, targets, state))
-        meter.add(len(inputs), loss, statistics)
+        _, *found = steps.evaluate(inputs, targets, state)
+        meter.add(*found)
     return meter.result()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from minidl import ops
+from minidl.errors import ConfigError
 from minidl.graph import Spec, Tensor
 from minidl.layers import Parameter
 from minidl.optimizers import Optimizer
@@ -12,6 +13,8 @@ from minidl.optimizers.groups import assign
 from minidl.training.loss_scale import SKIPPED, LossScale
 
 CLIP_EPSILON = 1e-6
+WEIGHT = "sum:weight"
+"""How much the batches that were summed count together."""
 
 
 class Update:
@@ -29,9 +32,14 @@ class Update:
     clip_value : float, optional
         Each element of a gradient is brought into [−clip_value, clip_value], before clip_norm.
     accumulate : int
-        Batches whose mean gradient makes one update.
+        Batches whose gradients make one update: that of one large batch of their samples.
+    averaged : bool
+        Whether the loss of several batches is their mean, weighted by how much each counts, and
+        not their sum.
     ema : float, optional
-        Decay d of a moving average a of the weights p: a ← d · a + (1 − d) · p.
+        Largest decay of a moving average a of the weights p: a ← d · a + (1 − d) · p with
+        d = min(ema, (1 + t) / (10 + t)) in update t, so that early averages forget the first
+        weights (as ``num_updates`` of TensorFlow's ExponentialMovingAverage does).
     loss_scale : LossScale, optional
         By which the loss is scaled, whose gradients this is given, and which skips updates.
 
@@ -51,6 +59,7 @@ class Update:
         clip_norm: float | None = None,
         clip_value: float | None = None,
         accumulate: int = 1,
+        averaged: bool = True,
         ema: float | None = None,
         loss_scale: LossScale | None = None,
     ) -> None:
@@ -58,10 +67,14 @@ class Update:
         owners = assign(optimizer, specs)
         self._owner = {path: owner for path, owner in owners.items() if owner is not None}
         self.trained = {path: specs[path] for path in self._owner}
+        if not self.trained:
+            what = "every parameter is frozen" if specs else "the model has no parameters"
+            raise ConfigError(f"there is nothing to train: {what}")
         self.optimizers = list({id(owner): owner for owner in self._owner.values()}.values())
         self.clip_norm = clip_norm
         self.clip_value = clip_value
         self.accumulate = accumulate
+        self.averaged = averaged
         self.ema = ema
         self.loss_scale = loss_scale
 
@@ -82,19 +95,36 @@ class Update:
         return {slot_name(path, "average"): spec for path, spec in self.trained.items()}
 
     def sums(self) -> dict[str, Spec]:
-        """Return the state that lives from one update to the next: sums of gradients."""
+        """Return the state that lives from one update to the next: sums over its batches."""
         if self.accumulate == 1:
             return {}
-        return {slot_name(path, "gradient"): spec for path, spec in self.trained.items()}
+        sums = {slot_name(path, "gradient"): spec for path, spec in self.trained.items()}
+        return {**sums, WEIGHT: Spec(())}
 
     def gather(
-        self, gradients: Mapping[str, Tensor], held: Mapping[str, Tensor]
+        self, gradients: Mapping[str, Tensor], weight: Tensor, held: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
-        """Return the next sums of gradients, for a batch that makes no update."""
-        return {
-            slot_name(path, "gradient"): held[slot_name(path, "gradient")] + g
-            for path, g in gradients.items()
-        }
+        """Return the next sums over batches.
+
+        Parameters
+        ----------
+        gradients : mapping
+            By path, of ``weight`` times the loss of a batch; of the loss where it is a sum.
+        weight : Tensor
+            How much the batch counts.
+        """
+        sums = {slot_name(p, "gradient"): g for p, g in gradients.items()}
+        return {name: held[name] + value for name, value in {**sums, WEIGHT: weight}.items()}
+
+    def gathered(
+        self, gradients: Mapping[str, Tensor], weight: Tensor, held: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return the gradients of all batches as if they were one, and the sums begun anew."""
+        sums = self.gather(gradients, weight, held)
+        weights = sums[WEIGHT]
+        divisor = ops.where(weights > 0.0, weights, 1.0) if self.averaged else 1.0
+        found = {path: sums[slot_name(path, "gradient")] / divisor for path in gradients}
+        return found, {name: ops.zeros_like(total) for name, total in sums.items()}
 
     def apply(
         self,
@@ -103,36 +133,28 @@ class Update:
         held: Mapping[str, Tensor],
         rates: Sequence[Tensor],
         step: Tensor,
-        share: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """Return the next value of every parameter, slot, sum and average, by name.
+        """Return the next value of every parameter, slot and average, by name.
 
         Parameters
         ----------
         gradients : mapping
-            Of the loss of the last batch, by path.
+            Of the loss, by path.
         values, held : mapping
             Parameters, and all other state, by name.
         rates : sequence of Tensor
             Learning rate of each of ``optimizers``.
         step : Tensor
             Scalar float: 1 in the first update.
-        share : Tensor, optional
-            One over the number of batches that were summed, where there are several.
         """
-        updates: dict[str, Tensor] = {}
-        if share is not None:
-            sums = self.gather(gradients, held)
-            gradients = {p: sums[slot_name(p, "gradient")] * share for p in gradients}
-            updates = {name: ops.zeros_like(total) for name, total in sums.items()}
         if self.loss_scale is None:
-            return updates | self._step(gradients, values, held, rates, step)
+            return self._step(gradients, values, held, rates, step)
         accepted = self.loss_scale.accepts(gradients, held)
         done = step - held[SKIPPED]
         made = self._step(gradients, values, held, rates, done)
         old = {**values, **held}
         kept = {name: ops.where(accepted, new, old[name]) for name, new in made.items()}
-        return updates | kept | self.loss_scale.next(accepted, held)
+        return kept | self.loss_scale.next(accepted, held)
 
     def _step(
         self,
@@ -153,8 +175,11 @@ class Update:
             updates[path] = new
             updates.update({names[slot]: value for slot, value in slots.items()})
             if self.ema is not None:
-                name = slot_name(path, "average")
-                updates[name] = self.ema * held[name] + (1 - self.ema) * new
+                name, decay = (
+                    slot_name(path, "average"),
+                    ops.minimum((1 + step) / (10 + step), self.ema),
+                )
+                updates[name] = decay * held[name] + (1 - decay) * new
         return updates
 
 

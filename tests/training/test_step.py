@@ -32,10 +32,11 @@ def test_one_step_moves_every_parameter_against_its_gradient(small):
     trainer = make_trainer(prepare(small('optimizer={ type = "sgd", lr = 0.5 }')))
     before = trainer.model.weights()
     inputs, targets = trainer.parts["train"].span(0, 32)
-    outputs = trainer.steps.train(inputs, targets, [0.5], 1)
+    measured = trainer.steps.train(inputs, targets, [0.5], 1)
     after = trainer.model.weights()
-    loss, (accuracy,) = trainer.steps.split(outputs)
-    assert np.isfinite(loss)
+    (accuracy,) = measured.statistics
+    assert np.isfinite(measured.loss)
+    assert (measured.total, measured.weight) == (pytest.approx(32 * measured.loss), 32)
     assert len(accuracy) == 2
     assert all(not np.array_equal(before[name], after[name]) for name in before)
     trainer.model.state.undo()
@@ -46,10 +47,7 @@ def test_one_step_moves_every_parameter_against_its_gradient(small):
 def test_dropout_draws_anew_each_step_and_the_same_for_the_same_step(small):
     trainer = make_trainer(prepare(small("optimizer.lr=0", "model.layers[3].p=0.5")))
     inputs, targets = trainer.parts["train"].span(0, 32)
-    losses = [
-        trainer.steps.split(trainer.steps.train(inputs, targets, [0.0], step))[0]
-        for step in (1, 2, 1)
-    ]
+    losses = [trainer.steps.train(inputs, targets, [0.0], step).loss for step in (1, 2, 1)]
     assert losses[0] == losses[2] != losses[1]
 
 
@@ -61,8 +59,8 @@ def test_a_meter_weighs_batches_by_their_size_and_survives_json():
             return total[0]
 
     meter = Meter([Count()])
-    meter.add(3, 1.0, [[np.float32(3)]])
-    meter.add(1, 5.0, [[np.float32(1)]])
+    meter.add(3.0, 3, [[np.float32(3)]])
+    meter.add(5.0, 1, [[np.float32(1)]])
     assert meter.result() == {"loss": 2.0, "count": 4.0}
     other = Meter([Count()])
     other.restore(meter.to_dict())

@@ -241,3 +241,49 @@ def test_weights_that_are_set_are_copied(small):
         trainer.steps.train(inputs, targets, [0.1], step)
     for name, array in weights.items():
         np.testing.assert_array_equal(array, kept[name])
+
+
+@pytest.fixture
+def sloping_layer():
+    """Register a layer whose value is finite and whose gradient is not."""
+
+    @md.layer("test_slope")
+    class Slope(md.Layer):
+        def forward(self, x):
+            return ops.sqrt(ops.relu(x))
+
+    yield
+    registry.forget("layer", "test_slope")
+
+
+@pytest.mark.parametrize("epochs", ["training.max_steps=1", "training.epochs=3"])
+def test_weights_that_are_not_finite_are_never_saved(small, tmp_path, sloping_layer, epochs):
+    config = small('model.layers[2]={ type = "test_slope" }', epochs)
+    with pytest.raises(DivergedError) as caught:
+        fit(config, output_dir=tmp_path / "run")
+    assert "was no longer finite after " in str(caught.value)
+    assert not any((tmp_path / "run/checkpoints").iterdir())
+
+
+def test_divergence_amid_accumulated_batches_leaves_all_as_it_was(small, tmp_path):
+    plain = '{ type = "relu" },'
+    config = small(
+        "training.accumulate=4", "training.epochs=1", replace=(plain, '{ type = "batch_norm" },')
+    )
+    trainer = make_trainer(prepare(config), RunDirectory.create(tmp_path / "run", config))
+    train, before = trainer.steps.train, {}
+
+    def step(*arguments, draw, last):
+        if draw == 5:
+            before.update(trainer.model.weights(), position=trainer._position())
+        measured = train(*arguments, draw=draw, last=last)
+        return measured._replace(loss=np.nan) if draw == 7 else measured
+
+    trainer.steps.train = step
+    with pytest.raises(DivergedError, match="replaying the step did not show which op"):
+        trainer.train()
+    last = RunDirectory.open(tmp_path / "run").load("last")
+    position = before.pop("position")
+    assert {key: last.state[key] for key in position} == position
+    for path, array in before.items():
+        np.testing.assert_array_equal(last.model[path], array)

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from minidl.errors import ConfigError
+from minidl import registry, tensor
+from minidl.component import make
+from minidl.errors import ConfigError, ShapeError
 from minidl.training import Interrupted, RunDirectory, fit, load, resume
 from minidl.training.pipeline import make_trainer, prepare, train
 
@@ -87,6 +89,24 @@ def test_accumulated_batches_make_the_step_of_one_large_batch(small):
     assert parts.history[0]["loss"] == pytest.approx(large.history[0]["loss"], rel=1e-5)
 
 
+@pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_a_smaller_batch_counts_less(small, loss, precision):
+    """1,293 samples in one batch, or in twelve of 100 and one of 93."""
+    base = (SGD, NO_DROPOUT, "training.max_steps=2", "data.shuffle=false", "training.log_every=1")
+    base += (f'training.precision="{precision}"',)
+    if loss == "squared_error":
+        base += ('loss.type="squared_error"', "data.reconstruct=true", "model.layers[4].units=64")
+        base += ("optimizer.lr=1e-5",)
+    large = fit(small(*base, "data.batch_size=1293"))
+    parts = fit(small(*base, "data.batch_size=100", "training.accumulate=13"))
+    tolerance = 1e-6 if precision == "float32" else 1e-3
+    for name, array in large.weights().items():
+        np.testing.assert_allclose(parts.weights()[name], array, rtol=1e-4, atol=tolerance)
+    for a, b in zip(large.history[:2], parts.history[:2], strict=True):
+        assert b["loss"] == pytest.approx(a["loss"], rel=1e-4)
+
+
 def test_the_last_step_of_an_epoch_takes_what_batches_are_left(small):
     trainer = make_trainer(prepare(small("data.batch_size=100", "training.accumulate=4")))
     assert trainer.batches_per_epoch == 13
@@ -103,8 +123,9 @@ def test_the_average_of_the_weights_is_what_is_measured_saved_and_returned(small
 
     def step(group):
         loss = original(group)
+        decay = min(0.9, (1 + trainer.step) / (10 + trainer.step))
         for name, array in trainer.model.weights().items():
-            expected[name] = 0.9 * expected[name] + 0.1 * array
+            expected[name] = decay * expected[name] + (1 - decay) * array
         return loss
 
     trainer._train_step = step
@@ -197,3 +218,81 @@ def test_a_schedule_that_follows_the_validation_part_needs_one(small):
     assert str(caught.value) == (
         "schedule 'reduce_on_plateau' needs a validation part; set [data] validation = 0.1"
     )
+
+
+@pytest.mark.parametrize(
+    "option", ["ignore_index=3", "weight=[1.0, 5.0, 0.0, 1.0, 0.2, 1.0, 1.0, 3.0, 1.0, 1.0]"]
+)
+def test_what_the_loss_leaves_out_counts_in_no_batch(small, option):
+    base = (SGD, NO_DROPOUT, "training.max_steps=1", "data.shuffle=false", f"loss.{option}")
+    large = fit(small(*base, "data.batch_size=1293", "data.evaluation_batch_size=1000"))
+    parts = fit(
+        small(*base, "data.batch_size=7", "training.accumulate=185", "data.evaluation_batch_size=7")
+    )
+    for name, array in large.weights().items():
+        np.testing.assert_allclose(parts.weights()[name], array, rtol=1e-4, atol=1e-6)
+    for split in ("train", "validation", "test"):
+        assert parts.results[split]["loss"] == pytest.approx(large.results[split]["loss"], rel=1e-5)
+
+
+def test_the_triplets_of_a_batch_count_by_their_anchors():
+    triplet = make("loss", "triplet_margin")
+    count = triplet.count(tensor(np.zeros((6, 2))), tensor([0, 0, 1, 2, 2, 2]))
+    assert count.item() == 5
+    assert triplet.count(tensor(np.zeros((2, 2))), tensor([1, 1])).item() == 0
+
+
+@pytest.mark.parametrize("groups", ['groups = [{ match = "*", frozen = true }]'])
+def test_a_network_with_nothing_to_train_is_refused(small, groups):
+    with pytest.raises(ConfigError) as caught:
+        fit(small(f'optimizer={{ type = "adam", {groups} }}'))
+    assert str(caught.value) == "there is nothing to train: every parameter is frozen"
+
+
+def test_a_last_batch_too_small_to_train_on_is_told_before_the_first_step(small):
+    plain = '{ type = "relu" },'
+    normed = small("data.batch_size=1292", replace=(plain, '{ type = "batch_norm" },'))
+    with pytest.raises(ShapeError) as caught:
+        make_trainer(prepare(normed))
+    message = str(caught.value)
+    assert message.startswith("the last batch of an epoch has 1 of 1292 samples (1293 in all): ")
+    assert message.endswith("; set [data] drop_last = true, or another batch_size")
+
+
+def test_a_smaller_last_batch_can_be_left_out(small):
+    trainer = make_trainer(prepare(small("data.batch_size=100", "data.drop_last=true")))
+    assert (trainer.batches_per_epoch, trainer.total_steps) == (12, 36)
+    train(trainer)
+    assert trainer.step == 36
+
+
+def test_epochs_are_counted_up_to_the_last_one_measured(small):
+    model = fit(small("training.epochs=50", "training.patience=1", "training.min_delta=0.5"))
+    last = [line["epoch"] for line in model.history if line["split"] == "validation"][-1]
+    assert [line["epoch"] for line in model.history if line["split"] == "test"] == [last]
+
+
+def test_a_run_of_some_steps_counts_the_epochs_that_they_take(small):
+    trainer = make_trainer(prepare(small("training.epochs=50", "training.max_steps=14")))
+    assert trainer._progress().epochs == 2
+
+
+def test_what_is_not_a_number_is_never_the_best(small):
+    trainer = make_trainer(prepare(small()))
+    assert not trainer._is_best({"loss": 1.0, "accuracy": np.nan})
+    assert trainer._is_best({"loss": 1.0, "accuracy": 0.5})
+    assert not trainer._is_best({"loss": 1.0, "accuracy": np.nan})
+
+
+@pytest.mark.parametrize("name", sorted(registry.names("optimizer")))
+def test_every_optimizer_goes_on_exactly_where_it_was(small, tmp_path, name):
+    config = small(f'optimizer={{ type = "{name}", lr = 1e-3 }}', "training.epochs=1")
+    fit(config, output_dir=tmp_path / "whole")
+    stop = StopAt(5)
+    stop.trainer = make_trainer(
+        prepare(config), RunDirectory.create(tmp_path / "parts", config), stop
+    )
+    with pytest.raises(Interrupted):
+        train(stop.trainer)
+    resume(tmp_path / "parts")
+    assert checkpoint_bytes(tmp_path / "parts") == checkpoint_bytes(tmp_path / "whole")
