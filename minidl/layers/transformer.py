@@ -13,6 +13,7 @@ from minidl.component import make
 from minidl.errors import ConfigError, ShapeError
 from minidl.graph import Draw, Spec, Tensor, sample
 from minidl.initializers import Initializer
+from minidl.layers.attention import check_heads
 from minidl.layers.base import Context, Layer, layer
 from minidl.layers.position import check_sequence
 
@@ -34,12 +35,17 @@ class Transformer(Layer):
     norm: Layer = field(default_factory=partial(make, "layer", "layer_norm"))
     rotary: bool = False
     init: Initializer = field(default_factory=partial(make, "initializer", "glorot_uniform"))
+    num_kv_heads: Annotated[int, Ge(1)] | None = None
+
+    def check_fields(self) -> None:
+        check_heads(self.num_heads, self.num_kv_heads)
 
     def attention(self, name: str, *inputs: Spec, **options: Any) -> None:
         """Take in an attention as a child called ``name``."""
         table = {
             "type": "multi_head_attention",
             "num_heads": self.num_heads,
+            "num_kv_heads": self.num_kv_heads,
             "dropout": self.dropout,
             "bias": self.bias,
             "init": self.init,
@@ -121,6 +127,8 @@ class TransformerBlock(Transformer):
         Whether attention turns queries and keys by their position.
     init : Initializer
         First values of the weights of the linear maps.
+    num_kv_heads : int, optional
+        As for ``multi_head_attention``.
     """
 
     samples = (
@@ -182,6 +190,8 @@ class TransformerDecoderBlock(Transformer):
         Whether the attention to its own sequence turns queries and keys by their position.
     init : Initializer
         First values of the weights of the linear maps.
+    num_kv_heads : int, optional
+        As for ``multi_head_attention``.
     """
 
     samples = (

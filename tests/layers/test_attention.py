@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from parity import compare_layer_with_torch
 
+from minidl import registry
 from minidl.component import make
 from minidl.errors import ConfigError, DtypeError, ShapeError
 from minidl.graph import Spec, tensor
@@ -94,6 +95,39 @@ def test_two_sequences_are_the_same_as_the_second_given_twice():
     x, memory, config = random(2, 3, 4), random(2, 5, 4), {"num_heads": 2}
     two, three = run(config, x, memory), run(config, x, memory, memory)
     np.testing.assert_array_equal(two, three)
+
+
+def test_a_head_of_keys_serves_several_of_queries():
+    """The same as heads of their own whose rows are equal."""
+    x, mask = random(2, 5, 8), np.array([[False] * 5, [False] * 3 + [True] * 2])
+    config = {"num_heads": 4, "num_kv_heads": 2, "rotary": True, "causal": True}
+    layer = make("layer", {"type": "multi_head_attention", **config})
+    layer.setup(Spec((2, 5, 8)), Spec((2, 5), "bool"), path="it")
+    values = {p.path: random(*p.spec.shape) for p in layer.all_parameters()}
+    assert values["it.in_proj_weight"].shape == (8 + 4 + 4, 8)
+    q, k, v = np.split(np.c_[values["it.in_proj_weight"], values["it.in_proj_bias"]], [8, 12])
+    k, v = (part.reshape(2, 2, 9).repeat(2, 0).reshape(8, 9) for part in (k, v))
+    whole = np.concatenate([q, k, v])
+    found = []
+    for options, weight, bias in (
+        (config, values["it.in_proj_weight"], values["it.in_proj_bias"]),
+        ({**config, "num_kv_heads": None}, whole[:, :8], whole[:, 8]),
+    ):
+        layer = make("layer", {"type": "multi_head_attention", **options})
+        layer.setup(Spec((2, 5, 8)), Spec((2, 5), "bool"), path="it")
+        given = {**values, "it.in_proj_weight": weight, "it.in_proj_bias": bias}
+        context = Context({path: tensor(value) for path, value in given.items()})
+        found.append(layer(tensor(x), tensor(mask), context=context).numpy())
+    np.testing.assert_allclose(*found, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "name", ["multi_head_attention", "transformer_block", "transformer_decoder_block"]
+)
+def test_heads_that_cannot_be_shared_out_are_an_error(name):
+    with pytest.raises(ConfigError) as caught:
+        registry.get("layer", name)(num_heads=4, num_kv_heads=3)
+    assert str(caught.value) == f"layer '{name}': num_kv_heads = 3 does not divide num_heads = 4"
 
 
 def test_dropout_acts_in_training_alone():
@@ -193,3 +227,30 @@ def test_attention_is_that_of_pytorch(heads, shapes, bias, masked, causal):
         arrays.append(mask)
     config = {"type": "multi_head_attention", "num_heads": heads, "bias": bias, "causal": causal}
     compare_layer_with_torch(config, module, arrays, call=attend(causal))
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(("heads", "kv_heads"), [(4, 2), (4, 1), (6, 3), (2, 2)])
+def test_shared_heads_are_those_of_pytorch(heads, kv_heads, causal):
+    torch = pytest.importorskip("torch")
+    width, features = 3 * heads, 3
+    rows = [width, kv_heads * features, kv_heads * features]
+    torch.manual_seed(1)
+    module = torch.nn.Module()
+    module.in_proj_weight = torch.nn.Parameter(torch.randn(sum(rows), width))
+    module.in_proj_bias = torch.nn.Parameter(torch.randn(sum(rows)))
+    module.out_proj = torch.nn.Linear(width, width)
+
+    def call(module, x):
+        projected = x @ module.in_proj_weight.T + module.in_proj_bias
+        q, k, v = (
+            part.unflatten(-1, (-1, features)).transpose(1, 2) for part in projected.split(rows, -1)
+        )
+        z = torch.nn.functional.scaled_dot_product_attention(
+            q, k, v, is_causal=causal, enable_gqa=True
+        )
+        return module.out_proj(z.transpose(1, 2).flatten(2))
+
+    config = {"type": "multi_head_attention", "num_heads": heads, "num_kv_heads": kv_heads}
+    compare_layer_with_torch({**config, "causal": causal}, module, [random(2, 5, width)], call=call)
