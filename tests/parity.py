@@ -106,7 +106,7 @@ def compare_layer_with_torch(
     config : mapping
         The table of the layer.
     module : torch.nn.Module
-        Its parameters' values are used for both.
+        The values of its parameters and buffers are used for both.
     arrays : sequence of ndarray
         Inputs; see :func:`compare_with_torch`.
     call : callable, optional
@@ -120,10 +120,11 @@ def compare_layer_with_torch(
     apply = call or (lambda module, *inputs: module(*inputs))
     layer = make("layer", dict(config))
     layer.setup(*(tensor(_single(array)).spec for array in arrays))
-    wanted = {p.path: p.spec.shape for p in layer.all_parameters() if p.trainable}
-    given = {name: p.detach().numpy() for name, p in module.named_parameters()}
-    assert {name: array.shape for name, array in given.items()} == wanted
-    names, count = list(given), len(arrays)
+    parameters = list(layer.all_parameters())
+    wanted = {p.path: p.spec.shape for p in parameters if p.trainable}
+    assert {name: tuple(p.shape) for name, p in module.named_parameters()} == wanted
+    state, names, count = module.state_dict(), [p.path for p in parameters], len(arrays)
+    buffers = [count + i for i, p in enumerate(parameters) if not p.trainable]
 
     def ours(*tensors: Any) -> Any:
         values = dict(zip(names, tensors[count:], strict=True))
@@ -133,7 +134,8 @@ def compare_layer_with_torch(
         values = dict(zip(names, tensors[count:], strict=True))
         return torch.func.functional_call(_Caller(module, apply), _below(values), tensors[:count])
 
-    compare_with_torch(ours, theirs, [*arrays, *given.values()], tolerances=tolerances)
+    given = [*arrays, *(state[name].numpy().copy() for name in names)]
+    compare_with_torch(ours, theirs, given, constants=buffers, tolerances=tolerances)
 
 
 def _below(values: Mapping[str, Any]) -> dict[str, Any]:

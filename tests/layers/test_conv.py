@@ -1,19 +1,13 @@
-"""Layers of convolution, pooling, upsampling and borders: PyTorch's, and what they refuse."""
+"""Layers of convolution, pooling, upsampling and borders: what they refuse."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
-from parity import compare_layer_with_torch
 
 from minidl import registry
 from minidl.component import make
 from minidl.errors import ConfigError, DtypeError, ShapeError
 from minidl.graph import Spec
-
-
-def random(*shape):
-    return np.random.default_rng(shape).normal(size=shape)
 
 
 def refusal(layer, *specs, error=ShapeError):
@@ -28,90 +22,6 @@ def wrong_field(name, **fields):
     with pytest.raises(ConfigError) as caught:
         registry.get("layer", name)(**fields)
     return str(caught.value)
-
-
-# -- PyTorch -----------------------------------------------------------------------------------
-
-TRAINABLE = [
-    ("Conv1d", "conv1d", (2, 4, 9), {"kernel_size": 3, "stride": 2, "padding": 1}),
-    ("Conv1d", "conv1d", (2, 4, 9), {"kernel_size": 4, "padding": "same", "bias": False}),
-    ("Conv2d", "conv2d", (2, 4, 7, 8), {"kernel_size": 3, "padding": 1}),
-    ("Conv2d", "conv2d", (2, 4, 7, 8), {"kernel_size": (3, 2), "groups": 2, "dilation": (2, 1)}),
-    ("Conv2d", "conv2d", (2, 4, 7, 8), {"kernel_size": 3, "padding": "same", "bias": False}),
-    ("ConvTranspose2d", "conv_transpose2d", (2, 4, 3, 5), {"kernel_size": 4, "stride": 2}),
-    (
-        "ConvTranspose2d",
-        "conv_transpose2d",
-        (2, 4, 3, 5),
-        {"kernel_size": 3, "stride": 2, "padding": 1, "output_padding": (1, 0), "groups": 2},
-    ),
-]
-
-
-@pytest.mark.parity
-@pytest.mark.parametrize(("theirs", "ours", "shape", "options"), TRAINABLE)
-def test_convolutions_are_those_of_pytorch(theirs, ours, shape, options):
-    torch = pytest.importorskip("torch")
-    torch.manual_seed(0)
-    module = getattr(torch.nn, theirs)(shape[1], 6, **options)
-    config = {"type": ours, "out_channels": 6, **options}
-    compare_layer_with_torch(config, module, [random(*shape)])
-
-
-@pytest.mark.parity
-@pytest.mark.parametrize(
-    ("theirs", "ours", "shape", "options"),
-    [
-        ("MaxPool1d", "max_pool1d", (2, 3, 9), {"kernel_size": 3, "stride": 2, "dilation": 2}),
-        ("MaxPool2d", "max_pool2d", (2, 3, 7, 8), {"kernel_size": 2, "ceil_mode": True}),
-        ("AvgPool1d", "avg_pool1d", (2, 3, 9), {"kernel_size": 3, "padding": 1}),
-        ("AvgPool2d", "avg_pool2d", (2, 3, 7, 8), {"kernel_size": (2, 3), "stride": 2}),
-        (
-            "AvgPool2d",
-            "avg_pool2d",
-            (2, 3, 7, 8),
-            {"kernel_size": 3, "padding": 1, "count_include_pad": False},
-        ),
-        ("AdaptiveAvgPool2d", "adaptive_avg_pool2d", (2, 3, 7, 8), {"output_size": (3, 4)}),
-        ("Upsample", "upsample", (2, 3, 4, 5), {"scale_factor": 2}),
-        ("Upsample", "upsample", (2, 3, 4, 5), {"size": (7, 6), "mode": "bilinear"}),
-    ],
-)
-def test_layers_without_parameters_are_those_of_pytorch(theirs, ours, shape, options):
-    torch = pytest.importorskip("torch")
-    module = getattr(torch.nn, theirs)(**options)
-    compare_layer_with_torch({"type": ours, **options}, module, [random(*shape)])
-
-
-@pytest.mark.parity
-@pytest.mark.parametrize("padding", [1, [1, 2], [1, 2, 3, 0]])
-@pytest.mark.parametrize("mode", ["constant", "reflect", "replicate"])
-def test_borders_are_those_of_pytorch(mode, padding):
-    torch = pytest.importorskip("torch")
-    sides = [padding] * 4 if isinstance(padding, int) else padding
-    sides = sides if mode == "constant" or len(sides) == 4 else [*sides, 0, 0]
-
-    def call(module, x):
-        value = {"value": 0.5} if mode == "constant" else {}
-        return torch.nn.functional.pad(x, sides, mode=mode, **value)
-
-    config = {"type": "pad", "padding": padding, "mode": mode}
-    config |= {"value": 0.5} if mode == "constant" else {}
-    compare_layer_with_torch(config, torch.nn.Identity(), [random(2, 3, 4, 5)], call=call)
-
-
-@pytest.mark.parity
-@pytest.mark.parametrize("kind", ["avg", "max"])
-@pytest.mark.parametrize("keepdims", [False, True])
-def test_global_pooling_is_a_reduction(kind, keepdims):
-    torch = pytest.importorskip("torch")
-
-    def call(module, x):
-        reduce = torch.mean if kind == "avg" else torch.amax
-        return reduce(x, (2, 3), keepdim=keepdims)
-
-    config = {"type": f"global_{kind}_pool", "keepdims": keepdims}
-    compare_layer_with_torch(config, torch.nn.Identity(), [random(2, 3, 4, 5)], call=call)
 
 
 # -- what does not fit -------------------------------------------------------------------------

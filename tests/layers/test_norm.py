@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from parity import compare_layer_with_torch
+import torch_layers
 
 from minidl.component import make
 from minidl.config import parse_config
@@ -250,52 +250,6 @@ def test_a_normalised_network_learns_and_keeps_its_statistics(tmp_path):
 # -- PyTorch -----------------------------------------------------------------------------------
 
 
-def module_of(name, shape, torch, **options):
-    channels = shape[1]
-    by_axes = {2: "1d", 3: "1d", 4: "2d", 5: "3d"}[len(shape)]
-    torch.manual_seed(0)
-    module = {
-        "batch_norm": lambda: getattr(torch.nn, f"BatchNorm{by_axes}")(channels, **options),
-        "instance_norm": lambda: getattr(torch.nn, f"InstanceNorm{by_axes}")(channels, **options),
-        "group_norm": lambda: torch.nn.GroupNorm(num_channels=channels, **options),
-        "layer_norm": lambda: torch.nn.LayerNorm(**options),
-        "rms_norm": lambda: torch.nn.RMSNorm(**options),
-    }[name]()
-    for parameter in module.parameters():
-        torch.nn.init.normal_(parameter)
-    return module
-
-
-CASES = [
-    ("batch_norm", (5, 3), {"track_running_stats": False}),
-    ("batch_norm", (3, 2, 7), {"track_running_stats": False, "eps": 0.1}),
-    ("batch_norm", (2, 3, 4, 5), {"track_running_stats": False, "affine": False}),
-    ("batch_norm", (2, 3, 1, 2, 2), {"track_running_stats": False}),
-    ("instance_norm", (2, 3, 5), {}),
-    ("instance_norm", (1, 3, 4, 5), {"affine": True, "eps": 0.1}),
-    ("group_norm", (2, 6), {"num_groups": 2}),
-    ("group_norm", (2, 6, 3), {"num_groups": 3, "eps": 0.1}),
-    ("group_norm", (1, 4, 3, 2), {"num_groups": 4, "affine": False}),
-    ("layer_norm", (3, 5), {"normalized_shape": 5}),
-    ("layer_norm", (2, 3, 5), {"normalized_shape": [3, 5], "eps": 0.1}),
-    ("layer_norm", (2, 3, 5), {"normalized_shape": 5, "bias": False}),
-    ("layer_norm", (2, 3, 5), {"normalized_shape": 5, "elementwise_affine": False}),
-    ("rms_norm", (3, 5), {"normalized_shape": 5}),
-    ("rms_norm", (2, 3, 5), {"normalized_shape": [3, 5], "eps": 0.1}),
-    ("rms_norm", (2, 3, 5), {"normalized_shape": 5, "elementwise_affine": False}),
-]
-
-
-@pytest.mark.parity
-@pytest.mark.parametrize(("name", "shape", "options"), CASES)
-def test_layers_are_those_of_pytorch(name, shape, options):
-    torch = pytest.importorskip("torch")
-    module = module_of(name, shape, torch, **options)
-    for training in (True, False):
-        x = 2 + 3 * random(*shape)
-        compare_layer_with_torch({"type": name, **options}, module, [x], training=training)
-
-
 @pytest.mark.parity
 @pytest.mark.parametrize(
     ("name", "options"),
@@ -310,8 +264,7 @@ def test_layers_are_those_of_pytorch(name, shape, options):
 def test_running_statistics_are_those_of_pytorch(shape, name, options):
     torch = pytest.importorskip("torch")
     shape = (*shape, 4) if name == "instance_norm" and len(shape) == 2 else shape
-    theirs = {key: None if value == "cumulative" else value for key, value in options.items()}
-    module = module_of(name, shape, torch, **theirs).double()
+    module = torch_layers.module(name, options, shape)
     made = set_up({"type": name, **options}, shape)
     names = [p.name for p in made.parameters]
 

@@ -4,16 +4,18 @@ import importlib
 
 import numpy as np
 import pytest
+from torch_training import OPTIMIZERS
 
 from minidl import registry
 from minidl.compiler import compile_graph
-from minidl.component import make
+from minidl.component import config_fields, make
 from minidl.errors import ConfigError
 from minidl.graph import Graph, Spec, placeholder, tensor
 from minidl.optimizers.groups import assign
 
 STEPS = 20
 LR = 0.05
+FALLING = tuple(LR * 0.8**step for step in range(STEPS))
 
 RULES = [
     ("sgd", {}),
@@ -46,7 +48,19 @@ RULES = [
     ("muon", {}),
     ("muon", {"momentum": 0.5, "nesterov": False, "weight_decay": 0.5, "ns_steps": 3}),
     ("muon", {"adjust_lr": "match_rms_adamw", "eps": 10.0}),
+    ("muon", {"ns_coefficients": (2.0, -1.5, 0.5)}),
 ]
+ELSEWHERE = {"lr", "groups", "orthogonalize", "other"}
+"""Fields that have tests of their own."""
+
+
+def test_every_option_of_every_optimiser_is_among_them():
+    tried = {(name, field) for name, fields in RULES for field in fields}
+    for entry in registry.entries("optimizer"):
+        if entry.source == "minidl":
+            assert (entry.name, {}) in RULES
+            names = {field.name for field in config_fields(entry.value)} - ELSEWHERE
+            assert {(entry.name, name) for name in names} <= tried
 
 
 def sgd(p, gradients, lr, momentum=0.0, dampening=0.0, nesterov=False, weight_decay=0.0):
@@ -170,12 +184,14 @@ def muon(
     nesterov=True,
     weight_decay=0.1,
     ns_steps=5,
+    ns_coefficients=(3.4445, -4.7750, 2.0315),
     eps=1e-7,
     adjust_lr="original",
 ):
     """Return the parameter after each of the steps."""
     buffer, path = np.zeros_like(p), []
     rows, columns = p.shape
+    a, b, c = ns_coefficients
     growth = {
         "original": max(1, rows / columns) ** 0.5,
         "match_rms_adamw": 0.2 * max(p.shape) ** 0.5,
@@ -185,8 +201,8 @@ def muon(
         x = momentum * buffer + (1 - momentum) * g if nesterov else buffer
         x = (x.T if rows > columns else x) / max(np.linalg.norm(x), eps)
         for _ in range(ns_steps):
-            a = x @ x.T
-            x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
+            square = x @ x.T
+            x = a * x + (b * square + c * square @ square) @ x
         p = p - lr * weight_decay * p
         p = p - lr * growth[adjust_lr] * (x.T if rows > columns else x)
         path.append(p)
@@ -214,7 +230,7 @@ def problem(shape=(3, 4)):
     return rng.normal(size=shape), [rng.normal(size=shape) * scale for _ in range(STEPS)]
 
 
-def walk(name, fields, dtype="float64", shape=(3, 4)):
+def walk(name, fields, dtype="float64", shape=(3, 4), lrs=(LR,) * STEPS):
     """Return the parameter after each step of minidl's optimiser."""
     optimizer = make("optimizer", {"type": name, "lr": LR, **fields})
     start, gradients = problem(shape)
@@ -222,9 +238,8 @@ def walk(name, fields, dtype="float64", shape=(3, 4)):
     specs = optimizer.slots(p.spec)
     slots = {slot: tensor(np.zeros(spec.shape), dtype=spec.dtype) for slot, spec in specs.items()}
     path = []
-    for step, g in enumerate(gradients, start=1):
-        count = tensor(float(step), dtype=dtype)
-        lr = tensor(LR, dtype=dtype)
+    for step, (g, lr) in enumerate(zip(gradients, lrs, strict=True), start=1):
+        count, lr = tensor(float(step), dtype=dtype), tensor(lr, dtype=dtype)
         p, slots = optimizer.update(p, tensor(g, dtype=dtype), slots, lr, count)
         assert p.dtype == dtype
         assert {name: slot.spec for name, slot in slots.items()} == specs
@@ -252,36 +267,26 @@ def test_float16_parameters_stay_float16(name):
     assert walk(name, {}, "float16")[0].dtype == "float16"
 
 
-TORCH = {
-    "sgd": "SGD",
-    "adam": "Adam",
-    "adamw": "AdamW",
-    "rmsprop": "RMSprop",
-    "adagrad": "Adagrad",
-    "adadelta": "Adadelta",
-    "nadam": "NAdam",
-    "muon": "Muon",
-}
-SHAPES = [(3, 4), (4, 3), (1, 1), (5, 1), (1, 6), (7, 7)]
+MATRICES = [(3, 4), (4, 3), (1, 1), (5, 1), (1, 6), (7, 7)]
+OTHERS = [(), (1,), (4,), (2, 3, 4), (0, 3)]
 WITH_TORCH = [
-    (name, fields, shape) for name, fields in RULES if name in TORCH for shape in SHAPES
-] + [
     (name, fields, shape)
-    for name, fields in RULES
-    if name in TORCH and name != "muon"
-    for shape in [(4,), (2, 3, 4)]
+    for name in OPTIMIZERS
+    for fields in [options for rule, options in RULES if rule == name]
+    for shape in ([] if name == "muon" else OTHERS) + MATRICES
 ]
 
 
-def torch_walk(name, fields, dtype, shape):
+def torch_walk(name, fields, dtype, shape, lrs=(LR,) * STEPS):
     """Return the parameter after each step of PyTorch's optimiser."""
     torch = pytest.importorskip("torch")
     start, gradients = problem(shape)
     fields = {"adjust_lr_fn" if key == "adjust_lr" else key: v for key, v in fields.items()}
     p = torch.nn.Parameter(torch.tensor(start, dtype=getattr(torch, dtype)))
-    optimizer = getattr(torch.optim, TORCH[name])([p], lr=LR, **fields)
+    optimizer = getattr(torch.optim, OPTIMIZERS[name])([p], **fields)
     path = []
-    for g in gradients:
+    for g, lr in zip(gradients, lrs, strict=True):
+        optimizer.param_groups[0]["lr"] = lr
         p.grad = torch.tensor(g, dtype=p.dtype)
         optimizer.step()
         path.append(p.detach().numpy().copy())
@@ -299,21 +304,15 @@ def in_full_precision(monkeypatch):
 
 @pytest.mark.parity
 @pytest.mark.usefixtures("in_full_precision")
+@pytest.mark.parametrize("lrs", [(LR,) * STEPS, FALLING], ids=["constant", "falling"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-9), ("float32", 1e-5)])
 @pytest.mark.parametrize(("name", "fields", "shape"), WITH_TORCH)
-def test_twenty_steps_are_those_of_pytorch(name, fields, shape):
-    theirs = torch_walk(name, fields, "float64", shape)
-    for ours, expected in zip(walk(name, fields, shape=shape), theirs, strict=True):
-        np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-11)
-
-
-@pytest.mark.parity
-@pytest.mark.usefixtures("in_full_precision")
-@pytest.mark.parametrize(("name", "fields", "shape"), WITH_TORCH)
-def test_twenty_steps_in_float32_are_those_of_pytorch(name, fields, shape):
-    theirs = torch_walk(name, fields, "float32", shape)
-    for ours, expected in zip(walk(name, fields, "float32", shape), theirs, strict=True):
-        scale = np.maximum(np.abs(expected).max(axis=tuple(range(len(shape) - 1))), 1)
-        assert (np.abs(ours - expected) / scale).max() < 1e-5
+def test_twenty_steps_are_those_of_pytorch(name, fields, shape, dtype, tolerance, lrs):
+    theirs = torch_walk(name, fields, dtype, shape, lrs)
+    for ours, expected in zip(walk(name, fields, dtype, shape, lrs), theirs, strict=True):
+        columns = tuple(range(len(shape) - 1))
+        scale = np.maximum(np.abs(expected).max(axis=columns, initial=0), 1)
+        assert (np.abs(ours - expected) / scale).max(initial=0) < tolerance
 
 
 @pytest.mark.parity
