@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import field
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from annotated_types import Ge
 
@@ -22,12 +22,11 @@ class Schedule(Component):
     warmup_steps : int
         In the first so many steps the factor rises in a straight line,
         (step + 1) / warmup_steps · factor(0); at least 0. Every schedule has this field.
-    needs_validation : bool
-        Class attribute: whether it follows what a validation part is measured by.
+    follows : str, optional
+        What a validation part is measured by that it follows: ``"loss"`` or a metric.
     """
 
     kind = "schedule"
-    needs_validation: ClassVar[bool] = False
 
     warmup_steps: Annotated[int, Ge(0)] = field(default=0, kw_only=True)
 
@@ -46,6 +45,11 @@ class Schedule(Component):
             return (step + 1) / self.warmup_steps * self.factor(0, rest)
         return self.factor(step - self.warmup_steps, rest)
 
+    @property
+    def follows(self) -> str | None:
+        """Name of the validation result that it follows, None if it follows none; override."""
+        return None
+
     # -- for authors -------------------------------------------------------------------------
 
     def factor(self, step: int, total: int) -> float:
@@ -60,8 +64,11 @@ class Schedule(Component):
         """
         raise NotImplementedError(f"{type(self).__name__} has no factor")
 
-    def measured(self, results: Mapping[str, float]) -> None:
-        """Take note of the validation part's loss and metrics, by name; after every epoch."""
+    def measured(self, results: Mapping[str, float], better: Mapping[str, str]) -> None:
+        """Take note of the validation part's loss and metrics, by name; after every epoch.
+
+        ``better`` says of each whether "higher" or "lower" is better.
+        """
 
     def state(self) -> dict[str, Any]:
         """Return what was learnt from :meth:`measured`, in values that JSON has."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from minidl import registry
-from minidl.errors import ConfigError, suggestion
 from minidl.schedules.base import Schedule, schedule
 
 
@@ -40,8 +38,6 @@ class ReduceOnPlateau(Schedule):
         Where it ends, in [0, 1].
     """
 
-    needs_validation: ClassVar[bool] = True
-
     metric: str = "loss"
     gamma: Annotated[float, Gt(0), Lt(1)] = 0.1
     patience: Annotated[int, Ge(0)] = 10
@@ -58,21 +54,13 @@ class ReduceOnPlateau(Schedule):
     def factor(self, step: int, total: int) -> float:
         return self._factor
 
-    def measured(self, results: Mapping[str, float]) -> None:
-        """Take note of an epoch.
+    @property
+    def follows(self) -> str:
+        return self.metric
 
-        Raises
-        ------
-        ConfigError
-            If ``metric`` was not measured.
-        """
-        if self.metric not in results:
-            raise ConfigError(
-                f"schedule 'reduce_on_plateau': metric '{self.metric}' is not measured"
-                f"{suggestion(self.metric, results)}; measured are: {', '.join(results)}"
-            )
+    def measured(self, results: Mapping[str, float], better: Mapping[str, str]) -> None:
         value = results[self.metric]
-        if self._is_better(value):
+        if self._is_better(value, better[self.metric] == "higher"):
             self._best, self._bad_epochs = value, 0
         else:
             self._bad_epochs += 1
@@ -95,15 +83,12 @@ class ReduceOnPlateau(Schedule):
         self._factor, self._best = state["factor"], state["best"]
         self._bad_epochs, self._cooling = state["bad_epochs"], state["cooling"]
 
-    def _is_better(self, value: float) -> bool:
+    def _is_better(self, value: float, higher: bool) -> bool:
         if value != value:
             return False
         if self._best is None:
             return True
-        sign = 1 if self._higher_is_better() else -1
+        sign = 1 if higher else -1
         margin = self.threshold * (self._best if self.threshold_mode == "rel" else 1)
         # As PyTorch: a share of the best value, with its sign, on the side of what is better.
         return sign * value > sign * (self._best + sign * margin)
-
-    def _higher_is_better(self) -> bool:
-        return self.metric != "loss" and registry.get("metric", self.metric).better == "higher"

@@ -7,16 +7,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from minidl.backends import Backend, resolve_device, use_backend
 from minidl.data import Part, Splits
 from minidl.errors import CheckpointError, ConfigError, DataError, MinidlError, ShapeError
 from minidl.graph import Spec
 from minidl.training.environment import versions
+from minidl.training.measuring import evaluation_batch_size, measure, metrics_of
 from minidl.training.model import Model
 from minidl.training.reporter import Reporter
 from minidl.training.run import RunDirectory
 from minidl.training.step import Steps
-from minidl.training.trainer import Trainer, evaluation_batch_size, measure, metrics_of
+from minidl.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from minidl.config import Config
@@ -90,14 +93,30 @@ def _make_model(config: Config, batch: Spec, classes: tuple[str, ...], backend: 
 
 
 def _check_classes(model: Model, splits: Splits, config: Config) -> None:
-    """Raise ShapeError if the data has more classes than the model has outputs."""
+    """Raise an error if the data has classes that the model or the loss does not reckon with.
+
+    Raises
+    ------
+    ShapeError
+        If there are more of them than the model has outputs.
+    ConfigError
+        If places without a class are not ignored.
+    """
     axis = getattr(config.loss, "axis", -1)
     given, wanted = model.output_spec.shape[axis], len(splits.classes)
-    if config.loss.task == "classification" and 1 < given < wanted:
+    if config.loss.task == "classification" and max(given, 2) < wanted:
         raise ShapeError(
             f"the model gives {given} values a sample, but {config.data.dataset.label} has "
             f"{wanted} classes; end the model with a layer of units = {wanted}"
         )
+    targets = splits.train.targets
+    if getattr(config.loss, "ignore_index", 0) is None and isinstance(targets, np.ndarray):
+        least = targets.min(initial=0)
+        if targets.dtype.kind == "i" and least < 0:
+            raise ConfigError(
+                f"some targets of {config.data.dataset.label} are {least}, which is no class; "
+                f"set ignore_index = {least} in [loss]"
+            )
 
 
 def fit(

@@ -21,27 +21,25 @@ from minidl.errors import (
     DivergedError,
     MinidlError,
     ShapeError,
-    suggestion,
 )
-from minidl.graph import State
 from minidl.metrics import Metric
 from minidl.schedules import Schedule
-from minidl.training import tensors
-from minidl.training.diagnosis import ADVICE, explain_divergence
+from minidl.training.best import Best, directions
+from minidl.training.diagnosis import explain_divergence
 from minidl.training.loss_scale import LossScale
+from minidl.training.measuring import evaluation_batch_size, measure, metrics_of
 from minidl.training.meter import Meter
 from minidl.training.model import Model
 from minidl.training.reporter import Progress, Reporter
 from minidl.training.run import Checkpoint, RunDirectory
+from minidl.training.state import RunState
 from minidl.training.step import Forward, Steps
-from minidl.training.update import Update, slot_name
+from minidl.training.update import Update
 
 if TYPE_CHECKING:
     from minidl.config import Config
 
 Batch = tuple[np.ndarray, np.ndarray]
-TRAINED = "trained"
-"""Slot of the weights themselves in a checkpoint whose model is their moving average."""
 
 
 class Interrupted(MinidlError):
@@ -103,13 +101,12 @@ class Trainer:
             config.data.reconstruct,
             config.training.low_precision,
         )
-        self._add_state()
+        self.state = RunState(model, self.update)
         self.schedule = None if config.schedule is None else fresh(config.schedule)
         self.step = 0
         self.epoch = 0
         self.batch = 0
-        self.best: dict[str, Any] | None = None
-        self.stale_epochs = 0
+        self.best = Best(config.training, self.metrics)
         self.history: list[dict[str, Any]] = []
         self._meter = Meter(self.metrics)
         self._window = Meter(self.metrics)
@@ -119,9 +116,7 @@ class Trainer:
         self._steps_per_epoch = math.ceil(self.batches_per_epoch / self.update.accumulate)
         whole = config.training.epochs * self._steps_per_epoch
         self._try_last_batch(train)
-        best_criterion(config)
-        if validation is None:
-            _refuse_without_validation(config)
+        _check_followed(config, self.metrics, validation is not None)
         self.total_steps = min(whole, config.training.max_steps or whole)
 
     def _try_last_batch(self, train: Part) -> None:
@@ -166,14 +161,14 @@ class Trainer:
         self.reporter.started(self._progress(), self.model.parameter_count)
         results: dict[str, dict[str, float]] = {}
         try:
-            while self.step < self.total_steps and not self._out_of_patience():
+            while self.step < self.total_steps and not self.best.out_of_patience:
                 self._train_epoch()
                 results["train"] = self._meter.result()
                 self._end_of_epoch(results)
             if self.parts["test"] is not None:
                 results["test"] = self._measure("test")
                 self._record("test", results["test"])
-            self._adopt_averages()
+            self.state.adopt_averages()
             return results
         finally:
             self.reporter.finished(self._progress())
@@ -222,7 +217,7 @@ class Trainer:
     def _train_step(self, group: Sequence[Batch]) -> float:
         """Make one update from one or more batches; returns the loss of the last."""
         rates, first = self._rates(self.step), self.step * self.update.accumulate + 1
-        before = self._buffers() if len(group) > 1 else {}
+        before = self.state.buffers() if len(group) > 1 else {}
         seen = []
         for draw, (inputs, targets) in enumerate(group, first):
             last = draw == first + len(group) - 1
@@ -237,33 +232,26 @@ class Trainer:
         self.batch += len(group)
         return seen[-1].loss
 
-    def _buffers(self) -> dict[str, Any]:
-        """Return copies of what is not trained, which every batch of a group changes."""
-        xp, values = self.model.backend.xp, self.model.state.values
-        untrained = [p.path for p in self.model.parameters if not p.trainable]
-        return {path: xp.asarray(values[path], copy=True) for path in untrained}
-
     def _end_of_epoch(self, results: dict[str, dict[str, float]]) -> None:
+        is_best = False
         if self.parts["validation"] is not None:
             results["validation"] = self._measure("validation")
             self._record("validation", results["validation"])
             if self.schedule is not None:
-                self.schedule.measured(results["validation"])
+                self.schedule.measured(results["validation"], directions(self.metrics))
+            is_best = self.best.judge(results["validation"], self.step, self._progress().epoch)
         self.reporter.epoch_ended(self._progress(), results)
         if self.batch >= self.batches_per_epoch:
             self.epoch += 1
             self.batch = 0
             self._meter.reset()
-        is_best = "validation" in results and self._is_best(results["validation"])
-        if "validation" in results:
-            self.stale_epochs = 0 if is_best else self.stale_epochs + 1
         self.save(is_best=is_best)
 
     def _measure(self, split: str) -> dict[str, float]:
         part = self.parts[split]
         assert part is not None
         size = evaluation_batch_size(self.config)
-        results = measure(self.steps, part, size, self._averaged_state())
+        results = measure(self.steps, part, size, self.state.measured())
         self.reporter.measured(self._progress(), split, results)
         return results
 
@@ -277,8 +265,7 @@ class Trainer:
         scale = self.update.loss_scale
         if scale is None:
             return {}
-        to_numpy, values = self.model.backend.to_numpy, self.model.state.values
-        return scale.report({name: float(to_numpy(values[name])) for name in scale.slots()})
+        return scale.report(self.state.scalars(scale.slots()))
 
     def _epoch_done(self) -> bool:
         return self.batch >= self.batches_per_epoch or self.step >= self.total_steps
@@ -298,22 +285,6 @@ class Trainer:
         self.history.append(line)
         if self.run_directory is not None:
             self.run_directory.append_metrics(line)
-
-    def _is_best(self, results: dict[str, float]) -> bool:
-        name, higher = best_criterion(self.config)
-        value = results[name]
-        if math.isnan(value):
-            return False
-        if self.best is not None:
-            gain = value - self.best["value"] if higher else self.best["value"] - value
-            if not gain > self.config.training.min_delta:
-                return False
-        self.best = {"metric": name, "value": value, "step": self.step}
-        return True
-
-    def _out_of_patience(self) -> bool:
-        patience = self.config.training.patience
-        return patience is not None and self.stale_epochs >= patience
 
     # -- stopping early ----------------------------------------------------------------------
 
@@ -337,7 +308,7 @@ class Trainer:
         before: Mapping[str, Any],
     ) -> None:
         """Go back to the state before the step, save it if it is sound, and say what happened."""
-        self.model.state.undo()
+        self.state.go_back({})
         epoch = self._progress().epoch
         error = explain_divergence(self.steps, inputs, targets, loss, self.step + 1, epoch, draw)
         self.model.state.values.update(before)
@@ -363,28 +334,13 @@ class Trainer:
         run = self.run_directory
         if run is None:
             return None
-        to_numpy, values = self.model.backend.to_numpy, self.model.state.values
-        weights = self.model.weights()
-        self._require_finite(weights)
-        held = {name: to_numpy(values[name]) for name in self.update.slots()}
-        for name in self._averaged():
-            held[slot_name(name, TRAINED)] = weights[name]
-            weights[name] = held[slot_name(name, "average")]
-        path = run.save(self.step, weights, held, self._position())
+        path = run.save(self.step, *self.state.to_arrays(self.step), self._position())
         if is_best:
-            assert self.best is not None
-            run.point("best", **self.best)
+            assert self.best.entry is not None
+            run.point("best", **self.best.entry)
         run.prune(self.config.training.keep)
         self.reporter.saved(str(path))
         return path
-
-    def _require_finite(self, weights: Mapping[str, np.ndarray]) -> None:
-        bad = [path for path, array in weights.items() if not np.isfinite(array).all()]
-        if bad:
-            raise DivergedError(
-                f"'{bad[0]}' was no longer finite after step {self.step}, which was not saved; "
-                f"{ADVICE}"
-            )
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to a checkpoint: weights, optimiser, place in the data, running averages.
@@ -394,9 +350,7 @@ class Trainer:
         CheckpointError
             If it is of another architecture or optimiser; nothing is changed then.
         """
-        specs = self.update.slots()
-        trained = {slot_name(p, TRAINED): self.update.trained[p] for p in self._averaged()}
-        where, held = str(checkpoint.path), checkpoint.optimizer
+        where = str(checkpoint.path)
         state = checkpoint.state
         missing = [key for key in self._position() if key not in state]
         if missing:
@@ -406,15 +360,9 @@ class Trainer:
                 f"{where} counts {state['batches_per_epoch']} batches an epoch, this config "
                 f"{self.batches_per_epoch}: the data or the batch size is another"
             )
-        tensors.check_match(held, {**specs, **trained}, f"the optimiser state in {where}")
-        self.model.set_weights(checkpoint.model, f"the checkpoint {where}")
-        self._add_state()
-        values, backend = self.model.state.values, self.model.backend
-        values.update({name: backend.from_numpy(held[name]) for name in specs})
-        for path in self._averaged():
-            values[path] = backend.from_numpy(held[slot_name(path, TRAINED)])
+        self.state.restore(checkpoint)
         self.step, self.epoch, self.batch = state["step"], state["epoch"], state["batch"]
-        self.best, self.stale_epochs = state["best"], state["stale_epochs"]
+        self.best.restore(state["best"])
         self._meter.restore(state["meter"])
         self._window.restore(state["window"])
         if self.schedule is not None:
@@ -426,35 +374,11 @@ class Trainer:
             "epoch": self.epoch,
             "batch": self.batch,
             "batches_per_epoch": self.batches_per_epoch,
-            "best": self.best,
-            "stale_epochs": self.stale_epochs,
+            "best": self.best.to_dict(),
             "meter": self._meter.to_dict(),
             "window": self._window.to_dict(),
             "schedule": {} if self.schedule is None else self.schedule.state(),
         }
-
-    def _add_state(self) -> None:
-        """Add what updates keep: slots and sums at zero, averages at the weights."""
-        backend, values = self.model.backend, self.model.state.values
-        with backend.running():
-            for name, spec in {**self.update.slots(), **self.update.sums()}.items():
-                values[name] = backend.xp.zeros(spec.shape, dtype=backend.dtype(spec.dtype))
-            for path in self._averaged():
-                values[slot_name(path, "average")] = backend.xp.asarray(values[path], copy=True)
-
-    def _averaged(self) -> list[str]:
-        """Return the paths of the parameters whose moving average is kept."""
-        return [] if self.update.ema is None else list(self.update.trained)
-
-    def _averaged_state(self) -> State:
-        """Return the weights that are measured: the averages where they are kept."""
-        values = self.model.state.values
-        averages = {path: values[slot_name(path, "average")] for path in self._averaged()}
-        return State({**values, **averages})
-
-    def _adopt_averages(self) -> None:
-        """Make the averages the weights of the model, once training is over."""
-        self.model.state = self._averaged_state()
 
 
 def fresh(schedule: Schedule) -> Schedule:
@@ -462,17 +386,22 @@ def fresh(schedule: Schedule) -> Schedule:
     return make("schedule", to_config(schedule))
 
 
-def _refuse_without_validation(config: Config) -> None:
-    """Raise ConfigError if something follows what a validation part is measured by."""
-    needing = []
-    if config.training.patience is not None:
-        needing.append("[training] patience")
-    if config.schedule is not None and config.schedule.needs_validation:
-        needing.append(f"schedule '{config.schedule.type_name}'")
-    if needing:
+def _check_followed(config: Config, metrics: Sequence[Metric], has_validation: bool) -> None:
+    """Raise ConfigError unless there is what patience and the schedule follow."""
+    follows = None if config.schedule is None else config.schedule.follows
+    label = "" if config.schedule is None else f"schedule '{config.schedule.type_name}'"
+    needing = ["[training] patience"] if config.training.patience is not None else []
+    needing += [label] if follows is not None else []
+    if needing and not has_validation:
         verb = "needs" if len(needing) == 1 else "need"
         raise ConfigError(
             f"{' and '.join(needing)} {verb} a validation part; set [data] validation = 0.1"
+        )
+    known = directions(metrics)
+    if follows is not None and follows not in known:
+        raise ConfigError(
+            f"{label}: metric '{follows}' is not measured{suggestion(follows, known)} "
+            f"(measured are: {', '.join(known)})"
         )
 
 
@@ -481,58 +410,3 @@ def _grouped(epoch: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
     iterator = iter(epoch)
     while group := list(itertools.islice(iterator, size)):
         yield group
-
-
-def measure(
-    steps: Steps, part: Part, batch_size: int, state: State | None = None
-) -> dict[str, float]:
-    """Return loss and metrics of a whole part, by name, with the weights of ``state``."""
-    meter = Meter(steps.metrics)
-    for inputs, targets in batches(part, batch_size, shuffle=False):
-        _, *found = steps.evaluate(inputs, targets, state)
-        meter.add(*found)
-    return meter.result()
-
-
-def evaluation_batch_size(config: Config) -> int:
-    """Return how many samples are measured at a time."""
-    return config.data.evaluation_batch_size or max(config.data.batch_size, 256)
-
-
-def metrics_of(config: Config) -> Sequence[Metric]:
-    """Return the metrics that the config names, or those that its loss brings.
-
-    Raises
-    ------
-    ConfigError
-        If results of two would go by one name.
-    """
-    named = config.training.metrics
-    chosen = [make("metric", m) for m in (config.loss.metrics if named is None else named)]
-    labels = ["loss", *(metric.label for metric in chosen)]
-    twice = next((label for label in labels if labels.count(label) > 1), None)
-    if twice is not None:
-        raise ConfigError(
-            f"[training] metrics: two results are called '{twice}'; give one metric a name of its "
-            f"own: {{ type = ..., name = ... }}"
-        )
-    return [metric.suited_to(config.loss) for metric in chosen]
-
-
-def best_criterion(config: Config) -> tuple[str, bool]:
-    """Return what decides the best checkpoint, and whether higher is better.
-
-    Raises
-    ------
-    ConfigError
-        If ``best_metric`` is none of what is measured.
-    """
-    metrics = [metric for metric in metrics_of(config) if metric.better]
-    name = config.training.best_metric or (metrics[0].label if metrics else "loss")
-    better = {"loss": "lower", **{metric.label: metric.better for metric in metrics}}
-    if name not in better:
-        raise ConfigError(
-            f"[training] best_metric '{name}' is not measured (measured are: "
-            f"{', '.join(better)}){suggestion(name, better)}"
-        )
-    return name, better[name] == "higher"

@@ -8,6 +8,7 @@ from minidl import ops, registry
 from minidl.errors import CheckpointError, DivergedError, ShapeError
 from minidl.training import RunDirectory, fit, load
 from minidl.training.pipeline import make_trainer, prepare, reopen
+from minidl.training.state import RunState
 
 
 @pytest.fixture
@@ -235,7 +236,7 @@ def test_weights_that_are_set_are_copied(small):
     model.set_weights(weights)
     trainer = make_trainer(prepare(small()))
     trainer.model.set_weights(weights)
-    trainer._add_state()
+    RunState(trainer.model, trainer.update)
     inputs, targets = trainer.parts["train"].span(0, 16)
     for step in (1, 2, 3):
         trainer.steps.train(inputs, targets, [0.1], step)

@@ -279,9 +279,9 @@ def test_a_run_of_some_steps_counts_the_epochs_that_they_take(small):
 
 def test_what_is_not_a_number_is_never_the_best(small):
     trainer = make_trainer(prepare(small()))
-    assert not trainer._is_best({"loss": 1.0, "accuracy": np.nan})
-    assert trainer._is_best({"loss": 1.0, "accuracy": 0.5})
-    assert not trainer._is_best({"loss": 1.0, "accuracy": np.nan})
+    assert not trainer.best.judge({"loss": 1.0, "accuracy": np.nan}, 1, 1)
+    assert trainer.best.judge({"loss": 1.0, "accuracy": 0.5}, 1, 1)
+    assert not trainer.best.judge({"loss": 1.0, "accuracy": np.nan}, 1, 1)
 
 
 @pytest.mark.parametrize("name", sorted(registry.names("optimizer")))
@@ -296,3 +296,21 @@ def test_every_optimizer_goes_on_exactly_where_it_was(small, tmp_path, name):
         train(stop.trainer)
     resume(tmp_path / "parts")
     assert checkpoint_bytes(tmp_path / "parts") == checkpoint_bytes(tmp_path / "whole")
+
+
+def test_a_schedule_follows_only_what_is_measured(small):
+    config = small('schedule={ type = "reduce_on_plateau", metric = "acuracy" }')
+    with pytest.raises(ConfigError) as caught:
+        fit(config)
+    assert str(caught.value) == (
+        "schedule 'reduce_on_plateau': metric 'acuracy' is not measured; did you mean "
+        "'accuracy'? (measured are: loss, accuracy)"
+    )
+
+
+def test_a_plateau_of_a_rising_f1_is_none(small):
+    plateau = 'schedule={ type = "reduce_on_plateau", metric = "f1", patience = 0 }'
+    model = fit(small(plateau, 'training.metrics=["f1"]', "optimizer.lr=1e-3"))
+    measured = [line for line in model.history if line["split"] == "validation"]
+    assert measured[0]["f1"] < measured[1]["f1"] < measured[2]["f1"]
+    assert [line["lr"] for line in model.history if "lr" in line][-1] == 1e-3

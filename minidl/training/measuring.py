@@ -1,0 +1,53 @@
+"""Measuring a part of the data: receives steps and a part, returns loss and metrics by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from minidl.component import make
+from minidl.data import Part, batches
+from minidl.errors import ConfigError
+from minidl.graph import State
+from minidl.metrics import Metric
+from minidl.training.meter import Meter
+from minidl.training.step import Steps
+
+if TYPE_CHECKING:
+    from minidl.config import Config
+
+
+def measure(
+    steps: Steps, part: Part, batch_size: int, state: State | None = None
+) -> dict[str, float]:
+    """Return loss and metrics of a whole part, by name, with the weights of ``state``."""
+    meter = Meter(steps.metrics)
+    for inputs, targets in batches(part, batch_size, shuffle=False):
+        _, *found = steps.evaluate(inputs, targets, state)
+        meter.add(*found)
+    return meter.result()
+
+
+def evaluation_batch_size(config: Config) -> int:
+    """Return how many samples are measured at a time."""
+    return config.data.evaluation_batch_size or max(config.data.batch_size, 256)
+
+
+def metrics_of(config: Config) -> Sequence[Metric]:
+    """Return the metrics that the config names, or those that its loss brings.
+
+    Raises
+    ------
+    ConfigError
+        If results of two would go by one name.
+    """
+    named = config.training.metrics
+    chosen = [make("metric", m) for m in (config.loss.metrics if named is None else named)]
+    labels = ["loss", *(metric.label for metric in chosen)]
+    twice = next((label for label in labels if labels.count(label) > 1), None)
+    if twice is not None:
+        raise ConfigError(
+            f"[training] metrics: two results are called '{twice}'; give one metric a name of its "
+            f"own: {{ type = ..., name = ... }}"
+        )
+    return [metric.suited_to(config.loss) for metric in chosen]
