@@ -257,7 +257,7 @@ def rows(options):
 @pytest.mark.parity
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-@pytest.mark.parametrize("shape", [(2, 3, 4), (1, 1, 1), (3, 7, 2), (1, 5, 3)], ids=str)
+@pytest.mark.parametrize("shape", [(2, 3, 4), (1, 1, 1), (3, 7, 2)], ids=str)
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_that_of_pytorch(kind, shape, options, output):
     module = torch_module(kind, shape[2], 5, options)
@@ -266,9 +266,9 @@ def test_it_is_that_of_pytorch(kind, shape, options, output):
 
 
 @pytest.mark.parity
-@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("output", ["sequence", "state"])
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-@pytest.mark.parametrize("shape", [(2, 3, 4), (1, 1, 1), (3, 6, 2)], ids=str)
+@pytest.mark.parametrize("shape", [(2, 3, 4), (1, 5, 2)], ids=str)
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_starts_from_a_state_as_in_pytorch(kind, shape, options, output):
     module = torch_module(kind, shape[2], 5, options)
@@ -288,7 +288,7 @@ def test_relu_is_that_of_pytorch():
 @pytest.mark.parity
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-@pytest.mark.parametrize("lengths", [[4, 1, 6], [6, 6, 6], [2, 3, 2]], ids=str)
+@pytest.mark.parametrize("lengths", [[4, 1, 6], [2, 3, 2]], ids=str)
 @pytest.mark.parametrize("kind", KINDS)
 def test_padded_sequences_are_those_of_pytorch(kind, lengths, options, output):
     module = torch_module(kind, 3, 4, options)
