@@ -23,8 +23,7 @@ def measure(
     """Return loss and metrics of a whole part, by name, with the weights of ``state``."""
     meter = Meter(steps.metrics)
     for inputs, targets in batches(part, batch_size, shuffle=False):
-        _, *found = steps.evaluate(inputs, targets, state)
-        meter.add(*found)
+        meter.add(steps.evaluate(inputs, targets, state))
     return meter.result()
 
 

@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minidl.metrics import Metric
+
+
+class Measured(NamedTuple):
+    """What is known of a batch after a step.
+
+    Attributes
+    ----------
+    loss : float
+    total, weight : float
+        Summed over batches, the one divided by the other is their loss.
+    statistics : list of list of numpy.ndarray
+        Of each metric.
+    """
+
+    loss: float
+    total: float
+    weight: float
+    statistics: Sequence[Sequence[np.ndarray]]
 
 
 class Meter:
@@ -28,13 +46,13 @@ class Meter:
         self._batches = 0
         self._totals: list[Any] = [None] * len(self.metrics)
 
-    def add(self, total: float, weight: float, statistics: Sequence[Sequence[Any]]) -> None:
-        """Add a batch: see :class:`minidl.training.step.Measured`."""
-        self._total += total
-        self._weight += weight
+    def add(self, batch: Measured) -> None:
+        """Add what is known of a batch."""
+        self._total += batch.total
+        self._weight += batch.weight
         self._batches += 1
-        for index, (metric, batch) in enumerate(zip(self.metrics, statistics, strict=True)):
-            values = [np.asarray(value, dtype=np.float64) for value in batch]
+        for index, (metric, found) in enumerate(zip(self.metrics, batch.statistics, strict=True)):
+            values = [np.asarray(value, dtype=np.float64) for value in found]
             total = self._totals[index]
             self._totals[index] = values if total is None else metric.merge(total, values)
 

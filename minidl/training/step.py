@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -13,26 +13,9 @@ from minidl.graph.leaves import scalar_constant
 from minidl.layers import Context
 from minidl.losses import Loss
 from minidl.metrics import Metric
+from minidl.training.meter import Measured
 from minidl.training.model import Model
 from minidl.training.update import Update
-
-
-class Measured(NamedTuple):
-    """What is known of a batch after a step.
-
-    Attributes
-    ----------
-    loss : float
-    total, weight : float
-        Summed over batches, the one divided by the other is their loss.
-    statistics : list of list of numpy.ndarray
-        Of each metric.
-    """
-
-    loss: float
-    total: float
-    weight: float
-    statistics: list[list[np.ndarray]]
 
 
 class Steps:

@@ -21,6 +21,7 @@ from minidl.errors import (
     DivergedError,
     MinidlError,
     ShapeError,
+    suggestion,
 )
 from minidl.metrics import Metric
 from minidl.schedules import Schedule
@@ -131,10 +132,12 @@ class Trainer:
         rest = len(train) % size
         if not rest or self.config.data.drop_last:
             return
-        specs = [s.with_shape((rest, *s.shape)) for s in (train.input_spec, train.target_spec)]
+        inputs, targets = train.input_spec, train.target_spec
+        inputs = inputs.with_shape((rest, *inputs.shape))
+        targets = targets.with_shape((rest, *targets.shape))
         try:
             with use_backend(self.model.backend):
-                Forward(self.steps, *specs)
+                Forward(self.steps, inputs, targets)
         except ShapeError as error:
             raise ShapeError(
                 f"the last batch of an epoch has {rest} of {size} samples ({len(train)} in all): "
@@ -225,9 +228,9 @@ class Trainer:
             if not math.isfinite(measured.loss):
                 self._diverged(measured.loss, inputs, targets, draw, before)
             seen.append(measured)
-        for _, *found in seen:
-            self._meter.add(*found)
-            self._window.add(*found)
+        for measured in seen:
+            self._meter.add(measured)
+            self._window.add(measured)
         self.step += 1
         self.batch += len(group)
         return seen[-1].loss

@@ -6,7 +6,7 @@ import pytest
 import minidl as md
 from minidl.graph import Program, placeholder
 from minidl.metrics import Metric
-from minidl.training.meter import Meter
+from minidl.training.meter import Measured, Meter
 from minidl.training.pipeline import make_trainer, prepare
 from minidl.training.summary import summarize
 from minidl.training.update import clip
@@ -59,8 +59,8 @@ def test_a_meter_weighs_batches_by_their_size_and_survives_json():
             return total[0]
 
     meter = Meter([Count()])
-    meter.add(3.0, 3, [[np.float32(3)]])
-    meter.add(5.0, 1, [[np.float32(1)]])
+    meter.add(Measured(1.0, 3.0, 3, [[np.float32(3)]]))
+    meter.add(Measured(5.0, 5.0, 1, [[np.float32(1)]]))
     assert meter.result() == {"loss": 2.0, "count": 4.0}
     other = Meter([Count()])
     other.restore(meter.to_dict())
