@@ -27,6 +27,14 @@ def test_two_vectors_of_zeros_have_a_finite_gradient():
     assert (slope.numpy() == 0).all()
 
 
+@pytest.mark.parametrize("p", [1.0, 2.0, 3.0])
+def test_equal_vectors_are_at_no_distance_and_have_a_gradient_of_zero(p):
+    x = tensor([[1.0, 2.0], [1.0, 2.0]], "float64")
+    found = ops.pairwise_distance(x, [[1.0, 2.0], [1.0, 5.0]], p=p, eps=0.0)
+    np.testing.assert_allclose(found.numpy(), [0.0, 3.0], rtol=1e-14)
+    np.testing.assert_allclose(grad(found.sum(), x).numpy(), [[0, 0], [0, -1]], rtol=1e-14)
+
+
 def test_vectors_broadcast_before_they_are_compared():
     found = ops.cosine_similarity(X, Y[0], axis=-1).numpy()
     np.testing.assert_allclose(found, X @ Y[0] / np.linalg.norm(X, axis=1) / np.linalg.norm(Y[0]))

@@ -297,6 +297,16 @@ def test_weights_of_classes_divide_the_mean():
     assert total.item() == pytest.approx(expected * own.sum())
 
 
+def test_weights_keep_the_digits_of_float64():
+    weight = [0.1, 0.7, 1.1, 1.3]
+    for loss in (ops.cross_entropy, ops.nll):
+        exact = loss(LOGITS, TARGET, weight=np.array(weight)).item()
+        assert loss(LOGITS, TARGET, weight=weight).item() == exact
+    x, t = tensor(LOGITS[:, 0]), tensor(TARGET > 1)
+    exact = ops.binary_cross_entropy_with_logits(x, t, pos_weight=np.array(0.1)).item()
+    assert ops.binary_cross_entropy_with_logits(x, t, pos_weight=0.1).item() == exact
+
+
 @pytest.mark.parametrize("dtype", ["int64", "int32", "int16"])
 def test_ignored_positions_have_no_part(dtype):
     target = np.array([0, -100, 1, -100, 2], dtype)

@@ -74,6 +74,7 @@ def _in_other_layouts(op: Any) -> Iterator[Sample]:
 
 
 @pytest.mark.parity
+@pytest.mark.filterwarnings("ignore:var", "ignore:reduction", "ignore:Using padding")
 @pytest.mark.parametrize(("name", "call"), list(calls()))
 def test_ops_are_those_of_pytorch(name, call):
     pytest.importorskip("torch")
