@@ -69,6 +69,55 @@ def test_conv2d_refuses_bytes_with_advice():
             "conv2d: padding 'same' needs a stride of 1, not 2 x 2; give it as numbers",
         ),
         (
+            {"type": "conv2d", "out_channels": 4, "kernel_size": 3, "padding": "same", "stride": 2}
+            | {"padding_mode": "reflect"},
+            (8, 3, 9, 9),
+            "padding 'same' needs a stride of 1, not 2 x 2; give it as numbers",
+        ),
+        (
+            {"type": "conv2d", "out_channels": 4, "kernel_size": 3, "padding": [1, 4]}
+            | {"padding_mode": "reflect"},
+            (8, 3, 4, 4),
+            "pad_reflect: a border of 4 cannot be made from axis 3 of length 4",
+        ),
+        (
+            {"type": "conv1d", "out_channels": 4, "kernel_size": 3, "padding": 5}
+            | {"padding_mode": "circular"},
+            (8, 3, 4),
+            "pad_circular: a border of 5 cannot be made from axis 2 of length 4",
+        ),
+        (
+            {"type": "conv_transpose1d", "out_channels": 4, "kernel_size": 3, "groups": 2},
+            (8, 3, 4),
+            "groups = 2 must divide the channels in and out, 3 and 4",
+        ),
+        (
+            {"type": "conv_transpose1d", "out_channels": 4, "kernel_size": 3}
+            | {"stride": 2, "output_padding": 2},
+            (8, 3, 4),
+            "conv_transpose2d: output_padding 2 must be less than the stride or the dilation, 2 "
+            "and 1",
+        ),
+        (
+            {"type": "conv_transpose1d", "out_channels": 4, "kernel_size": 3, "padding": 4},
+            (8, 3, 4),
+            "conv_transpose2d: an input of 1 x 4 and a kernel of 1 x 3 make an image of 1 x -2 "
+            "when padding ((0, 0), (4, 4)) is cut from it",
+        ),
+        (
+            {"type": "adaptive_max_pool2d", "output_size": 2},
+            (8, 3, 0, 4),
+            "adaptive_max_pool2d: takes images of shape (batch, channels, height, width) that have "
+            "elements, not (8, 3, 0, 4)",
+        ),
+        (
+            {"type": "adaptive_avg_pool1d", "output_size": 2},
+            (8, 3),
+            "it takes sequences with channels, of shape (batch, channels, length), not (8, 3); put "
+            "a 'reshape' before it if the numbers are there in another shape ({ type = 'reshape', "
+            "shape = [1, 100] })",
+        ),
+        (
             {"type": "max_pool2d", "kernel_size": [3, 5]},
             (8, 3, 4, 4),
             "max_pool2d: a kernel of 3 x 5 does not fit into an input of 4 x 4",
@@ -129,6 +178,11 @@ def test_sizes_that_do_not_fit_are_refused(layer, shape, message):
             "padding: it is at least 0, got -1",
         ),
         ("max_pool2d", {"kernel_size": 2, "stride": 0}, "stride: it is at least 1, got 0"),
+        (
+            "adaptive_max_pool2d",
+            {"output_size": [2, 0]},
+            "output_size: it is at least 1, got 0",
+        ),
         ("upsample", {}, "it takes one of scale_factor and size"),
         ("upsample", {"scale_factor": 2, "size": 4}, "it takes one of scale_factor and size"),
         ("upsample", {"scale_factor": -1.0}, "scale_factor: it is greater than 0, got -1.0"),
