@@ -50,6 +50,7 @@ and its inputs' shapes that makes a module. For a name, ``axis`` is renamed. Par
 same names on both sides."""
 
 NO_COUNTERPART: dict[str, str] = {
+    "blank_padding": "PyTorch's CTC takes lengths instead",
     "padding_mask": "PyTorch leaves masks to its user",
     "residual": "PyTorch has no container that adds; its sum is that of add",
     "sinusoidal_embedding": "PyTorch has no positions of sines",

@@ -454,6 +454,7 @@ def calls():
 
 
 @pytest.mark.parity
+@pytest.mark.filterwarnings("ignore:reduction")
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize(("name", "inputs", "options"), list(calls()))
 def test_losses_and_gradients_are_those_of_pytorch(name, inputs, options, reduction):
