@@ -19,12 +19,19 @@ except ImportError:
     torch = F = None
 
 OPS: dict[str, str | Callable[..., Any]] = {
-    **{name: name for name in ("abs", "add", "cos", "divide")},
-    **{name: name for name in ("erf", "exp", "expm1", "greater", "greater_equal", "isfinite")},
-    **{name: name for name in ("less", "less_equal", "log", "log1p", "logical_and", "logical_not")},
-    **{name: name for name in ("logical_or", "matmul", "maximum", "minimum", "multiply")},
-    **{name: name for name in ("negative", "not_equal", "pow", "relu", "reshape", "sigmoid")},
-    **{name: name for name in ("sign", "sin", "sqrt", "square", "subtract", "tanh", "where")},
+    **{
+        name: name
+        for name in (
+            *("abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "ceil"),
+            *("copysign", "cos", "cosh", "divide", "erf", "exp", "expm1", "floor"),
+            *("greater", "greater_equal", "hypot", "isfinite", "isinf", "isnan"),
+            *("less", "less_equal", "log", "log10", "log1p", "log2", "logaddexp", "logical_and"),
+            *("logical_not", "logical_or", "logical_xor", "matmul", "maximum", "minimum"),
+            *("multiply", "negative", "not_equal", "positive", "pow", "reciprocal", "relu"),
+            *("remainder", "reshape", "round", "sigmoid", "sign", "signbit", "sin", "sinh"),
+            *("sqrt", "square", "subtract", "tan", "tanh", "trunc", "where"),
+        )
+    },
     **{
         name: f"nn.functional.{name}"
         for name in (
@@ -123,6 +130,11 @@ def _astype(x, dtype):
 @counterpart("clip")
 def _clip(x, min=None, max=None):
     return x.clone() if min is max is None else torch.clip(x, min, max)
+
+
+@counterpart("floor_divide")
+def _floor_divide(a, b):
+    return torch.div(a, b, rounding_mode="floor")  # whose namesake has no derivative
 
 
 @counterpart("gelu_tanh")

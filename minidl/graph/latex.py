@@ -19,8 +19,7 @@ _BINARY: dict[type[ast.operator], tuple[str, int]] = {
     ast.Sub: ("-", _SUM),
     ast.Mult: (r"\odot", _PRODUCT),
     ast.MatMult: (r"\,", _PRODUCT),
-    ast.Mod: (r"\bmod", _PRODUCT),
-    ast.FloorDiv: (r"\mathbin{//}", _PRODUCT),
+    ast.Mod: (r"\,\mathrm{mod}\,", _PRODUCT),
     ast.BitAnd: (r"\wedge", _LOOSE),
     ast.BitOr: (r"\vee", _LOOSE),
     ast.BitXor: (r"\oplus", _LOOSE),
@@ -130,7 +129,9 @@ def _unary(node: ast.UnaryOp) -> tuple[str, int]:
 
 def _binary(node: ast.BinOp) -> tuple[str, int]:
     if isinstance(node.op, ast.Div):
-        return rf"\frac{{{_write(node.left)[0]}}}{{{_write(node.right)[0]}}}", _POWER
+        return _fraction(node), _POWER
+    if isinstance(node.op, ast.FloorDiv):
+        return _fenced("floor", _fraction(node)), _ATOM
     if isinstance(node.op, ast.Pow):
         return f"{_bracketed(node.left, _ATOM)}^{{{_write(node.right)[0]}}}", _POWER
     sign, level = _BINARY[type(node.op)]
@@ -138,6 +139,10 @@ def _binary(node: ast.BinOp) -> tuple[str, int]:
         sign = r"\," if not _is_number(node.right) else r"\cdot"
     right = _bracketed(node.right, level - 1 if level > _PRODUCT else _POWER)
     return f"{_bracketed(node.left, level)} {sign} {right}", level
+
+
+def _fraction(node: ast.BinOp) -> str:
+    return rf"\frac{{{_write(node.left)[0]}}}{{{_write(node.right)[0]}}}"
 
 
 def _is_number(node: ast.expr) -> bool:
@@ -165,9 +170,8 @@ def _call(node: ast.Call) -> tuple[str, int]:
         inner = _write(node.args[0])[0]
         if name == "sqrt":
             return rf"\sqrt{{{inner}}}", _ATOM
-        if name in ("abs", "floor", "ceil"):
-            left, right = _FENCES[name]
-            return rf"\left{left} {inner} \right{right}", _ATOM
+        if name in _FENCES:
+            return _fenced(name, inner), _ATOM
         if name == "exp":
             return f"e^{{{inner}}}", _POWER
     written = [_write(argument)[0] for argument in node.args]
@@ -179,6 +183,11 @@ def _call(node: ast.Call) -> tuple[str, int]:
     if "_" in name:
         function = rf"\mathrm{{{_escape(name)}}}"
     return rf"{function}\left({', '.join(written)}\right)", _ATOM
+
+
+def _fenced(name: str, inner: str) -> str:
+    left, right = _FENCES[name]
+    return rf"\left{left} {inner} \right{right}"
 
 
 _FENCES = {

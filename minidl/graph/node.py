@@ -168,6 +168,18 @@ class Tensor:
     def __rtruediv__(self, other: Any) -> Tensor:
         return _op("divide")(other, self)
 
+    def __floordiv__(self, other: Any) -> Tensor:
+        return _op("floor_divide")(self, other)
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return _op("floor_divide")(other, self)
+
+    def __mod__(self, other: Any) -> Tensor:
+        return _op("remainder")(self, other)
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return _op("remainder")(other, self)
+
     def __pow__(self, other: Any) -> Tensor:
         return _op("pow")(self, other)
 
@@ -182,6 +194,9 @@ class Tensor:
 
     def __neg__(self) -> Tensor:
         return _op("negative")(self)
+
+    def __pos__(self) -> Tensor:
+        return _op("positive")(self)
 
     def __abs__(self) -> Tensor:
         return _op("abs")(self)
@@ -212,6 +227,9 @@ class Tensor:
 
     def __or__(self, other: Any) -> Tensor:
         return _op("logical_or")(self, other)
+
+    def __xor__(self, other: Any) -> Tensor:
+        return _op("logical_xor")(self, other)
 
     def __getitem__(self, key: Any) -> Tensor:
         return _op("getitem")(self, key)

@@ -194,6 +194,23 @@ class logical_or:
 
 
 @op(
+    "logical_xor",
+    elementwise=True,
+    function="logical_xor",
+    scalar="logical_xor(a, b)",
+    no_gradient=_BOOLEAN,
+    samples=_LOGIC_SAMPLES,
+)
+class logical_xor:
+    """Whether exactly one of two booleans holds; also written ``a ^ b``.
+
+    z = a ⊕ b
+    """
+
+    infer = logical
+
+
+@op(
     "logical_not",
     elementwise=True,
     function="logical_not",
@@ -211,18 +228,25 @@ class logical_not:
         return logical(x, x)
 
 
+def _judged(x: Spec, /) -> Spec:
+    return ordered(x, x)
+
+
+_NUMBER_SAMPLES = [
+    sample([1.0, float("inf"), float("-inf"), float("nan"), -0.0]),
+    sample(()),
+    sample((0, 3)),
+    sample(_DIGITS),
+]
+
+
 @op(
     "isfinite",
     elementwise=True,
     function="isfinite",
     scalar="isfinite(x)",
     no_gradient=_BOOLEAN,
-    samples=[
-        sample([1.0, float("inf"), float("-inf"), float("nan")]),
-        sample(()),
-        sample((0, 3)),
-        sample(_DIGITS),
-    ],
+    samples=_NUMBER_SAMPLES,
 )
 class isfinite:
     """Whether a number is neither infinite nor NaN.
@@ -230,5 +254,56 @@ class isfinite:
     z = (|x| < ∞)
     """
 
-    def infer(x, /):
-        return ordered(x, x)
+    infer = _judged
+
+
+@op(
+    "isinf",
+    elementwise=True,
+    function="isinf",
+    scalar="isinf(x)",
+    no_gradient=_BOOLEAN,
+    samples=_NUMBER_SAMPLES,
+)
+class isinf:
+    """Whether a number is ∞ or −∞.
+
+    z = (|x| = ∞)
+    """
+
+    infer = _judged
+
+
+@op(
+    "isnan",
+    elementwise=True,
+    function="isnan",
+    scalar="isnan(x)",
+    no_gradient=_BOOLEAN,
+    samples=_NUMBER_SAMPLES,
+)
+class isnan:
+    """Whether a number is NaN, the result of 0 / 0 and its like.
+
+    z = (x ≠ x)
+    """
+
+    infer = _judged
+
+
+@op(
+    "signbit",
+    elementwise=True,
+    function="signbit",
+    floating=True,
+    scalar="signbit(x)",
+    no_gradient=_BOOLEAN,
+    samples=_NUMBER_SAMPLES,
+)
+class signbit:
+    """Whether a number has a minus sign, as −0 has too.
+
+    z = (x < 0, or x = −0)
+    """
+
+    infer = _judged

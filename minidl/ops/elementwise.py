@@ -88,6 +88,27 @@ class divide:
         return g / b, -(g * z / b)
 
 
+@op(
+    "reciprocal",
+    elementwise=True,
+    function="reciprocal",
+    floating=True,
+    notation="1 / x",
+    scalar="1 / x",
+    domains=((0.5, 2),),
+)
+class reciprocal:
+    """One divided by a number.
+
+    z = 1 / x
+    """
+
+    infer = unary
+
+    def backward(g, z, x):
+        return -(g * square(z))
+
+
 @op("negative", elementwise=True, function="negative", notation="-x", scalar="-x")
 class negative:
     """Negation.
@@ -99,6 +120,19 @@ class negative:
 
     def backward(g, z, x):
         return -g
+
+
+@op("positive", elementwise=True, function="positive", notation="+x", scalar="+x")
+class positive:
+    """The number itself.
+
+    z = x
+    """
+
+    infer = unary
+
+    def backward(g, z, x):
+        return g
 
 
 @op(
@@ -242,31 +276,6 @@ class log1p:
         return g / (1 + x)
 
 
-# -- waves -------------------------------------------------------------------------------------
-
-
-@op("sin", elementwise=True, function="sin", floating=True, scalar="sin(x)")
-class sin:
-    """Sine of an angle in radians.
-
-    z = sin x
-    """
-
-    def backward(g, z, x):
-        return g * cos(x)
-
-
-@op("cos", elementwise=True, function="cos", floating=True, scalar="cos(x)")
-class cos:
-    """Cosine of an angle in radians.
-
-    z = cos x
-    """
-
-    def backward(g, z, x):
-        return -(g * sin(x))
-
-
 @op("erf", elementwise=True, floating=True, scalar="erf(x)")
 class erf:
     """Error function.
@@ -387,6 +396,27 @@ class sign:
 
     def backward(g, z, x):
         return scalar_constant(0.0, x.dtype)
+
+
+@op(
+    "copysign",
+    elementwise=True,
+    function="copysign",
+    floating=True,
+    scalar="copysign(a, b)",
+    kink="at a = 0 the gradient by a is 0; by b it is 0 everywhere, at 0 too",
+    kinks=(0.0,),
+)
+class copysign:
+    """The size of a with the sign of b, which a zero has too.
+
+    z = |a| where b ≥ 0, −|a| elsewhere
+    """
+
+    infer = binary
+
+    def backward(g, z, a, b):
+        return g * (sign(a) * sign(z)), scalar_constant(0.0, b.dtype)
 
 
 @op(

@@ -34,9 +34,11 @@ _KERNEL = {"float64": Tolerance(1e-12, 1e-300), "float32": Tolerance(2e-6, 1e-37
 """Between a kernel and the pure rule, of the largest element."""
 
 _NUMPY_NAMES = (
-    *("abs", "ceil", "cos", "exp", "expm1", "floor", "isfinite", "isinf", "isnan", "log", "log1p"),
-    *("logical_and", "logical_not", "logical_or", "maximum", "minimum", "round", "sign", "sin"),
-    *("sqrt", "tan", "tanh", "trunc", "where"),
+    *("abs", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "copysign"),
+    *("cos", "cosh", "exp", "expm1", "floor", "hypot", "isfinite", "isinf", "isnan", "log"),
+    *("log10", "log1p", "log2", "logaddexp", "logical_and", "logical_not", "logical_or"),
+    *("logical_xor", "maximum", "minimum", "round", "sign", "signbit", "sin", "sinh", "sqrt"),
+    *("tan", "tanh", "trunc", "where"),
 )
 SCALAR_FUNCTIONS: dict[str, Any] = {
     **{name: getattr(np, name) for name in _NUMPY_NAMES},

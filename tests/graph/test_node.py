@@ -260,3 +260,9 @@ def test_toposort_stops_at_known_values_when_told_to():
     z = y + 1.0
     assert x not in set(toposort([z], computed=False))
     assert x in set(toposort([z]))
+
+
+def test_a_sign_before_a_value_is_an_op():
+    x = value([1.0, -2.0])
+    assert (+x).numpy().tolist() == [1.0, -2.0]
+    assert (-x).numpy().tolist() == [-1.0, 2.0]

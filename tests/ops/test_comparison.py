@@ -46,7 +46,7 @@ def test_booleans_have_no_order(name):
     assert str(caught.value) == f"{name}: takes numbers, not bool; convert with astype"
 
 
-@pytest.mark.parametrize("name", ["logical_and", "logical_or"])
+@pytest.mark.parametrize("name", ["logical_and", "logical_or", "logical_xor"])
 def test_logic_takes_booleans_alone(name):
     with pytest.raises(DtypeError) as caught:
         getattr(ops, name)(tensor([1.0]), tensor([1.0]))
@@ -63,6 +63,7 @@ def test_logic_by_operators_is_its_truth_table():
     a, b = tensor([True, True, False, False]), tensor([True, False, True, False])
     assert (a & b).numpy().tolist() == [True, False, False, False]
     assert (a | b).numpy().tolist() == [True, True, True, False]
+    assert (a ^ b).numpy().tolist() == [False, True, True, False]
     assert (~a).numpy().tolist() == [False, False, True, True]
 
 
@@ -72,7 +73,17 @@ def test_a_mask_lets_no_gradient_through():
         grad((x > 0).astype("float32").sum(), x)
 
 
-def test_isfinite_tells_infinities_and_nan():
-    found = ops.isfinite(tensor([1.0, INF, -INF, NAN]))
-    assert found.numpy().tolist() == [True, False, False, False]
-    assert ops.isfinite(tensor([1, 2])).numpy().tolist() == [True, True]
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("isfinite", [True, False, False, False, True]),
+        ("isinf", [False, True, True, False, False]),
+        ("isnan", [False, False, False, True, False]),
+        ("signbit", [False, False, True, False, True]),
+    ],
+)
+def test_what_kind_of_number_it_is(name, expected):
+    found = getattr(ops, name)(tensor([1.0, INF, -INF, NAN, -0.0]))
+    assert found.dtype == "bool"
+    assert found.numpy().tolist() == expected
+    assert getattr(ops, name)(tensor([3])).numpy().tolist() == [name == "isfinite"]

@@ -34,7 +34,19 @@ def test_integers_are_divided_as_float32():
 
 
 def test_exponentials_and_logarithms_of_integers_are_float32():
-    for name in ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "erf", "sigmoid", "tanh"):
+    for name in (
+        "exp",
+        "expm1",
+        "log",
+        "log1p",
+        "sqrt",
+        "reciprocal",
+        "sin",
+        "cos",
+        "erf",
+        "sigmoid",
+        "tanh",
+    ):
         assert getattr(ops, name)(tensor([1, 2])).dtype == "float32", name
 
 
@@ -47,7 +59,7 @@ def test_arithmetic_refuses_booleans(name):
     assert str(caught.value) == f"{name}: {wanted}"
 
 
-@pytest.mark.parametrize("name", ["negative", "abs", "square", "sign"])
+@pytest.mark.parametrize("name", ["negative", "positive", "abs", "square", "sign"])
 def test_functions_of_one_number_refuse_booleans(name):
     with pytest.raises(DtypeError) as caught:
         getattr(ops, name)(tensor([True]))
@@ -76,6 +88,14 @@ def test_sign_has_gradient_0_everywhere():
 
 def test_the_second_derivative_of_abs_is_0():
     assert second(ops.abs, [-2.0, 0.0, 3.0]) == [0.0, 0.0, 0.0]
+
+
+def test_copysign_takes_the_sign_of_a_zero_too_and_has_gradient_0_at_0():
+    a, b = [-2.0, -2.0, 3.0, 0.0], [1.0, 0.0, -0.0, -1.0]
+    found = ops.copysign(tensor(a), tensor(b)).numpy()
+    assert found.tolist() == [2.0, 2.0, -3.0, 0.0]
+    assert np.signbit(found).tolist() == [False, False, True, True]
+    assert gradient(ops.copysign, a, b) == [[-1.0, -1.0, -1.0, 0.0], [0.0] * 4]
 
 
 @pytest.mark.parametrize(
