@@ -67,7 +67,22 @@ class PluginError(RegistryError):
 
 
 class GraphError(MinidlError):
-    """A graph that cannot be built, traced or run."""
+    """A graph that cannot be built, traced or run.
+
+    Attributes
+    ----------
+    op : str, optional
+        The op that the message begins with.
+    """
+
+    op: str | None = None
+
+    def named(self, op: str) -> GraphError:
+        """Return this error with ``op`` in front, in place of an op that ``op`` is made of."""
+        text = str(self) if self.op is None else str(self).removeprefix(f"{self.op}: ")
+        named = type(self)(text if text.startswith(f"{op}: ") else f"{op}: {text}")
+        named.op = op
+        return named
 
 
 class ShapeError(GraphError, ValueError):

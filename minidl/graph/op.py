@@ -37,7 +37,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from minidl import registry
-from minidl.errors import DtypeError, GraphError, ShapeError
+from minidl.errors import GraphError
 from minidl.graph.node import Tensor
 from minidl.graph.spec import (
     DEFAULT_FLOAT,
@@ -117,17 +117,15 @@ class Op:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         values, attributes = self._bind(args, kwargs)
-        if self.compose is not None:
-            return self.compose(*(as_tensor(value) for value in values), **attributes)
         try:
-            inputs = self._promote(values)
-            specs = [node.spec for node in inputs]
-            if self.normalize is not None:
-                attributes = self.normalize(*specs, **attributes)
-            spec = self._infer(specs, attributes)
-        except (ShapeError, DtypeError) as error:
-            raise type(error)(f"{self.name}: {error}") from None
-        return Tensor(self, inputs, attributes, spec)
+            return self._applied(values, attributes)
+        except GraphError as error:
+            raise error.named(self.name) from None
+        except (TypeError, ValueError, ArithmeticError) as error:  # an option of a wrong kind
+            known = self.signature.parameters
+            chosen = [f"{k} = {v!r}" for k, v in attributes.items() if v is not known[k].default]
+            text = f"{error} (with {', '.join(chosen) or 'no options'})"
+            raise GraphError(text).named(self.name) from error
 
     def again(self, node: Tensor, inputs: Sequence[Tensor]) -> Tensor:
         """Return what ``node``, a node of this op, becomes with ``inputs`` of other dtypes."""
@@ -158,6 +156,15 @@ class Op:
     def attribute_names(self) -> tuple[str, ...]:
         """Names of the arguments that are not tensors."""
         return tuple(name for name in self.signature.parameters if name not in self.tensors)
+
+    def _applied(self, values: Any, attributes: dict[str, Any]) -> Any:
+        if self.compose is not None:
+            return self.compose(*(as_tensor(value) for value in values), **attributes)
+        inputs = self._promote(values)
+        specs = [node.spec for node in inputs]
+        if self.normalize is not None:
+            attributes = self.normalize(*specs, **attributes)
+        return Tensor(self, inputs, attributes, self._infer(specs, attributes))
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         if self.variadic and len(args) == 1 and isinstance(args[0], list | tuple):

@@ -112,17 +112,18 @@ class log_band_recurrence:
         return xp.stack(steps) if steps else xp.zeros_like(x)
 
     def backward(g, z, x, start, skip):
-        exp = registry.get("op", "exp")
+        exp, where = registry.get("op", "exp"), registry.get("op", "where")
         # The share of each way in what arrives; at places that nothing reaches no gradient is.
         arrived = z - x
-        from_stay, from_one = (exp(_earlier(z, by, NEVER) - arrived) for by in (0, 1))
-        from_two = exp(_earlier(z, 2, NEVER) + skip - arrived)
+        ways = [exp(_earlier(z, by, NEVER) - arrived) for by in (0, 1)]
+        ways.append(exp(_earlier(z, 2, NEVER) + skip - arrived))
+        # the shares make 1 but for what rounding took from z: much, where z is far from 0
+        total = ways[0] + ways[1] + ways[2]
+        shares = [way / where(total == 0, 1, total) for way in ways]
         flip = registry.get("op", "flip")
-        weights = [
-            flip(_later(w, by), axis=(0, 2)) for by, w in enumerate((from_stay, from_one, from_two))
-        ]
+        weights = [flip(_later(share, by), axis=(0, 2)) for by, share in enumerate(shares)]
         into = flip(band_recurrence(flip(g, axis=(0, 2)), *weights), axis=(0, 2))
-        return into, into[0], (into * from_two)[1:].sum(axis=0)
+        return into, into[0], (into * shares[2])[1:].sum(axis=0)
 
     def flops(z, x, start, skip):
         return 12 * z.size

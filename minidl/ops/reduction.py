@@ -152,7 +152,6 @@ class mean:
 @op(
     "var",
     autocast="float32",
-    function="var",
     floating=True,
     samples=[
         *_AXES,
@@ -188,9 +187,14 @@ class var:
     def infer(x, /, *, axis=None, correction=0.0, keepdims=False):
         return _reduced(x, axis=axis, keepdims=keepdims)
 
+    def forward(xp, x, *, axis, correction, keepdims):
+        rest = x - xp.mean(x, axis=axis, keepdims=True)
+        rest = rest - xp.mean(rest, axis=axis, keepdims=True)
+        total = xp.sum(rest * rest, axis=axis, keepdims=keepdims)
+        return total / _freedom(x, axis, correction)
+
     def backward(g, z, x, *, axis, correction, keepdims):
-        left = _count(x.shape, axis) - correction
-        freedom = left if left > 0 else 0
+        freedom = _freedom(x, axis, correction)
         rest = x - mean(x, axis=axis, keepdims=True)
         # The mean of the rest is what rounding took from the mean: much, where x is far from 0.
         exact = rest - mean(rest, axis=axis, keepdims=True)
@@ -198,6 +202,11 @@ class var:
 
     def flops(z, x, *, axis, correction, keepdims):
         return 4 * x.size
+
+
+def _freedom(x, axis, correction):
+    left = _count(x.shape, axis) - correction
+    return left if left > 0 else 0
 
 
 @op(
@@ -238,7 +247,10 @@ class logsumexp:
     def backward(g, z, x, *, axis, keepdims):
         # where all x are -inf, -inf - z would be NaN; the gradient there is 0
         finite = where(z == -math.inf, 0, z)
-        return _kept(g, x, axis) * exp(x - _kept(finite, x, axis))
+        share = exp(x - _kept(finite, x, axis))
+        # the shares make 1 but for what rounding took from z: much, where z is far from 0
+        total = sum(share, axis=axis, keepdims=True)
+        return _kept(g, x, axis) * share / where(total == 0, 1, total)
 
     def flops(z, x, *, axis, keepdims):
         return 4 * x.size

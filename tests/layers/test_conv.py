@@ -125,7 +125,7 @@ def test_conv2d_refuses_bytes_with_advice():
         (
             {"type": "avg_pool2d", "kernel_size": 2, "padding": 2},
             (8, 3, 4, 4),
-            "sum_pool2d: padding ((2, 2), (2, 2)) leaves a window of 2 x 2 without any element of "
+            "avg_pool2d: padding ((2, 2), (2, 2)) leaves a window of 2 x 2 without any element of "
             "the input of 4 x 4",
         ),
         (

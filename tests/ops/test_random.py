@@ -275,12 +275,12 @@ def test_the_mask_depends_on_the_key_alone(backend):
         (
             lambda key: ops.uniform(key, shape=(), dtype="int64"),
             DtypeError,
-            "uniform_from_bits: draws have a float dtype, not int64",
+            "uniform: draws have a float dtype, not int64",
         ),
         (
             lambda key: ops.uniform(tensor(3), shape=(2,)),
             DtypeError,
-            "random_bits: a key comes from random_key(seed, stream, step); this is int64[]",
+            "uniform: a key comes from random_key(seed, stream, step); this is int64[]",
         ),
         (
             lambda key: ops.random_key(1.5, 0, 0),

@@ -161,4 +161,4 @@ def test_valid_is_bool_and_the_nonlinearity_is_known():
     assert str(caught.value) == "rnn_steps: valid must be bool, not float64"
     with pytest.raises(GraphError) as unknown:
         ops.rnn_steps(x, w, np.ones((3, 2), bool), np.zeros((2, 4)), nonlinearity="sine")
-    assert str(unknown.value) == "unknown nonlinearity 'sine' (known: tanh, relu)"
+    assert str(unknown.value) == ("rnn_steps: unknown nonlinearity 'sine' (known: tanh, relu)")

@@ -137,9 +137,13 @@ def sum(x: np.ndarray, *, axis: Axes, keepdims: bool, out: np.ndarray) -> np.nda
 
     NumPy adds rows one after the other, in order, which for ten million of them is off by 9 %.
     """
+    x, times = _without_repeats(x, axis)
     if not _in_memory_order(x, axis):
-        wide = np.float32 if x.dtype == np.float16 else None
-        return np.add.reduce(x, axis=axis, keepdims=keepdims, dtype=wide, out=out)
+        wide = _wide(x, axis)
+        if times == 1:
+            return np.add.reduce(x, axis=axis, keepdims=keepdims, dtype=wide, out=out)
+        total = x.sum(axis=axis, keepdims=keepdims, dtype=wide)
+        return np.multiply(total, float(times), out=out, casting="same_kind")
     first = _trailing(x.ndim, axis)
     length = math.prod(x.shape[first:])
     total = x
@@ -150,16 +154,13 @@ def sum(x: np.ndarray, *, axis: Axes, keepdims: bool, out: np.ndarray) -> np.nda
         rows = _count(total, axis)
         total = _fold(np.add, total.reshape(rows, total.size // rows))
     elif axis:
-        total = total.sum(axis=axis)
-    out[...] = total.reshape(out.shape)
-    return out
+        total = total.sum(axis=axis, dtype=_wide(total, axis))
+    return np.multiply(total.reshape(out.shape), float(times), out=out, casting="same_kind")
 
 
 @kernel("numpy", "mean")
 def mean(x: np.ndarray, *, axis: Axes, keepdims: bool, out: np.ndarray) -> np.ndarray:
     """Divide the accurate sum."""
-    if x.dtype == np.float16:
-        return np.mean(x, axis=axis, keepdims=keepdims, out=out)
     sum(x, axis=axis, keepdims=keepdims, out=out)
     return np.divide(out, _count(x, axis), out=out)
 
@@ -173,8 +174,6 @@ def var(
     Chan, Golub & LeVeque, "Algorithms for computing the sample variance", The American
     Statistician 37 (1983) 242–247, equation 1.7.
     """
-    if x.dtype == np.float16:
-        return np.var(x, axis=axis, correction=correction, keepdims=keepdims, out=out)
     count = _count(x, axis)
     centre = np.empty(_kept_shape(x, axis), x.dtype)
     mean(x, axis=axis, keepdims=True, out=centre)
@@ -191,6 +190,26 @@ def var(
 def _in_memory_order(x: np.ndarray, axis: Axes) -> bool:
     """Whether there is something to gain; over all axes at once NumPy adds by halves itself."""
     return bool(0 < len(axis) < x.ndim and x.dtype.char in "fd" and x.size and x.flags.c_contiguous)
+
+
+def _without_repeats(x: np.ndarray, axis: Axes) -> tuple[np.ndarray, int]:
+    """Return x with each axis once that repeats the same memory, and how often it was there.
+
+    That is what the gradient of a sum is: broadcast, and summed again for a bias.
+    """
+    if x.dtype.kind != "f" or 0 not in x.strides or not x.size:
+        return x, 1
+    repeated = [i for i in axis if not x.strides[i]]
+    once = tuple(slice(1) if i in repeated else slice(None) for i in range(x.ndim))
+    return x[once], math.prod(x.shape[i] for i in repeated)
+
+
+def _wide(x: np.ndarray, axis: Axes) -> type[np.floating] | None:
+    """Return the dtype to add up in where elements are not in the order that ``_fold`` takes."""
+    in_order = len(axis) == x.ndim and x.flags.forc
+    return (
+        np.float64 if x.dtype == np.float32 and _count(x, axis) > _FOLD and not in_order else None
+    )
 
 
 def _trailing(ndim: int, axis: Axes) -> int:
