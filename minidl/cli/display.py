@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ import click
 from minidl.training.reporter import Progress, Reporter
 
 SPLITS = ("train", "validation")
+_BEGIN = "  epoch      time"
+_LABEL = max(map(len, SPLITS))
 
 
 def make_reporter(quiet: bool, verbose: int, progress: bool) -> Reporter:
@@ -58,18 +61,64 @@ def say(line: str) -> None:
         click.echo(line, err=True)
 
 
+class Table:
+    """Epochs and what was measured in them, in columns: parts side by side where there is room.
+
+    Parameters
+    ----------
+    parts : mapping
+        Results of the first epoch, by part.
+    width : int
+        Of the terminal; where side by side would be wider, each part has a row of its own.
+    """
+
+    def __init__(self, parts: Mapping[str, Mapping[str, float]], width: int) -> None:
+        self.parts = parts
+        self.widths = {name: max(len(name) + 2, 10) for part in parts.values() for name in part}
+        self.stacked = len(self.head_beside()[1]) > width
+
+    def head(self) -> list[str]:
+        """Return the lines above the first epoch."""
+        if not self.stacked:
+            return self.head_beside()
+        names = "".join(name.rjust(width) for name, width in self.widths.items())
+        return [_BEGIN + "  " + " " * _LABEL + names]
+
+    def head_beside(self) -> list[str]:
+        """Return the part above each group of columns, and its loss and metrics below."""
+        above, below = " " * len(_BEGIN), _BEGIN
+        for split, part in self.parts.items():
+            names = "".join(name.rjust(self.widths[name]) for name in part)
+            above += "  " + split.rjust(self.widths["loss"]).ljust(len(names))
+            below += "  " + names
+        return [above.rstrip(), below]
+
+    def rows(self, begin: str, parts: Mapping[str, Mapping[str, float]]) -> list[str]:
+        """Return the lines of an epoch; ``begin`` stands before the first."""
+        cells = {
+            split: "".join(number_text(n, v).rjust(self.widths[n]) for n, v in part.items())
+            for split, part in parts.items()
+        }
+        if not self.stacked:
+            return [begin + "".join(f"  {row}" for row in cells.values())]
+        lines = [f"  {split.ljust(_LABEL)}{row}" for split, row in cells.items()]
+        indents = [begin] + [" " * len(begin)] * (len(lines) - 1)
+        return [indent + line for indent, line in zip(indents, lines, strict=True)]
+
+
 class PlainReporter(Reporter):
     """A table with one line an epoch; nothing that floods a log file."""
 
     def __init__(self, verbose: int = 0) -> None:
         self.verbose = verbose
         self._began = time.perf_counter()
-        self._has_head = False
+        self._table: Table | None = None
 
-    def started(self, progress: Progress, parameters: int) -> None:
+    def started(self, progress: Progress, trained: int, fixed: int) -> None:
         self._began = time.perf_counter()
         resumed = f" from step {progress.step}" if progress.step else ""
-        say(f"training {parameters:,} parameters for {progress.steps:,} steps{resumed}")
+        frozen = f" ({fixed:,} more are frozen)" if fixed else ""
+        say(f"training {trained:,} parameters{frozen} for {progress.steps:,} steps{resumed}")
 
     def stepped(self, progress: Progress, loss: float) -> None:
         if self.verbose > 1 and progress.step % 10 == 0:
@@ -77,25 +126,13 @@ class PlainReporter(Reporter):
 
     def epoch_ended(self, progress: Progress, results: Mapping[str, Mapping[str, float]]) -> None:
         parts = {split: numbers(results[split]) for split in SPLITS if split in results}
-        widths = {name: max(len(name) + 2, 10) for part in parts.values() for name in part}
-        if not self._has_head:
-            self._has_head = True
-            self._head(parts, widths)
-        row = f"{progress.epoch}/{progress.epochs}".rjust(7) + self._clock()
-        for part in parts.values():
-            cells = (number_text(name, value).rjust(widths[name]) for name, value in part.items())
-            row += "  " + "".join(cells)
-        self._print(row)
-
-    def _head(self, parts: Mapping[str, Mapping[str, float]], widths: Mapping[str, int]) -> None:
-        """Print what stands in each column: the part above, its loss and metrics below."""
-        above, below = " " * 17, "  epoch      time"
-        for split, part in parts.items():
-            names = "".join(name.rjust(widths[name]) for name in part)
-            above += "  " + split.rjust(widths["loss"]).ljust(len(names))
-            below += "  " + names
-        self._print(above.rstrip())
-        self._print(below)
+        if self._table is None:
+            self._table = Table(parts, shutil.get_terminal_size().columns)
+            for line in self._table.head():
+                self._print(line)
+        begin = f"{progress.epoch}/{progress.epochs}".rjust(7) + self._clock()
+        for line in self._table.rows(begin, parts):
+            self._print(line)
 
     def saved(self, path: str) -> None:
         if self.verbose:
@@ -117,16 +154,16 @@ class LiveReporter(PlainReporter):
         self._task: Any = None
         self._last = 0.0
 
-    def started(self, progress: Progress, parameters: int) -> None:
+    def started(self, progress: Progress, trained: int, fixed: int) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
 
-        super().started(progress, parameters)
+        super().started(progress, trained, fixed)
         self._display = Bars(
             TextColumn("[bold]epoch {task.fields[epoch]}"),
             BarColumn(),
-            TextColumn("{task.completed:,}/{task.total:,} steps"),
+            TextColumn("{task.completed:,}/{task.total:,} {task.fields[unit]}"),
             TextColumn("{task.fields[speed]}"),
             TextColumn("loss [cyan]{task.fields[loss]}"),
             TimeRemainingColumn(),
@@ -134,7 +171,13 @@ class LiveReporter(PlainReporter):
             transient=True,
         )
         self._task = self._display.add_task(
-            "", total=progress.steps, completed=progress.step, epoch="", speed="", loss=""
+            "",
+            total=progress.steps,
+            completed=progress.step,
+            unit="steps",
+            epoch="",
+            speed="",
+            loss="",
         )
         self._display.start()
 
@@ -145,11 +188,22 @@ class LiveReporter(PlainReporter):
         self._last = now
         self._display.update(
             self._task,
+            total=progress.steps,
             completed=progress.step,
+            unit="steps",
             epoch=f"{progress.epoch}/{progress.epochs}",
             speed=f"{progress.samples_per_second:,.0f} samples/s",
             loss=f"{loss:.4g}",
         )
+
+    def measuring(self, progress: Progress, split: str, done: int, total: int) -> None:
+        now = time.perf_counter()
+        if now - self._last >= 0.05:
+            self._last = now
+            unit = f"batches of {split}"
+            self._display.update(
+                self._task, total=total, completed=done, unit=unit, speed="", loss=""
+            )
 
     def _print(self, line: str) -> None:
         with contextlib.suppress(OSError):

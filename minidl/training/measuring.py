@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from minidl.component import make
 from minidl.data import Part, batches
+from minidl.data.batches import batch_count
 from minidl.errors import ConfigError
 from minidl.graph import State
 from minidl.metrics import Metric
@@ -18,11 +19,26 @@ if TYPE_CHECKING:
 
 
 def measure(
-    steps: Steps, part: Part, batch_size: int, state: State | None = None
+    steps: Steps,
+    part: Part,
+    batch_size: int,
+    state: State | None = None,
+    each: Callable[[int, int], None] | None = None,
 ) -> dict[str, float]:
-    """Return loss and metrics of a whole part, by name, with the weights of ``state``."""
+    """Return loss and metrics of a whole part, by name.
+
+    Parameters
+    ----------
+    state : State, optional
+        The weights to measure with; default those of the model.
+    each : callable, optional
+        Told before each batch how many batches are done, and of how many.
+    """
     meter = Meter(steps.metrics)
-    for inputs, targets in batches(part, batch_size, shuffle=False):
+    total = batch_count(len(part), batch_size)
+    for done, (inputs, targets) in enumerate(batches(part, batch_size, shuffle=False)):
+        if each is not None:
+            each(done, total)
         meter.add(steps.evaluate(inputs, targets, state))
     return meter.result()
 

@@ -155,6 +155,8 @@ def resume(run: str | Path, *, reporter: Reporter | None = None) -> Model:
 def reopen(run: RunDirectory, reporter: Reporter | None = None, **changes: Any) -> Trainer:
     """Return the trainer of a run, standing where its last checkpoint stands.
 
+    A run that was stopped before its first checkpoint begins anew.
+
     ``changes`` replace fields of the config's training section (``epochs=20``), also in the run's
     resolved config, so that a later resume heeds them.
 
@@ -166,10 +168,11 @@ def reopen(run: RunDirectory, reporter: Reporter | None = None, **changes: Any) 
     config = run.load_config()
     if changes:
         config = replace(config, training=replace(config.training, **changes))
-    checkpoint = run.load("last")
+    checkpoint = None if run.pointed("last") is None else run.load("last")
     prepared = prepare(config, run.dataset_state())
     trainer = _trainer(prepared, run, reporter)
-    trainer.restore(checkpoint)
+    if checkpoint is not None:
+        trainer.restore(checkpoint)
     finished = changes or run.info().get("status") == "finished"
     if finished and trainer.step >= trainer.total_steps:
         raise ConfigError(

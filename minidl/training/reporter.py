@@ -30,11 +30,17 @@ class Progress:
 class Reporter:
     """Receives the events of a run; override what is of interest."""
 
-    def started(self, progress: Progress, parameters: int) -> None:
-        """Training begins, or goes on after a resume."""
+    def started(self, progress: Progress, trained: int, fixed: int) -> None:
+        """Training begins, or goes on after a resume.
+
+        ``trained`` is how many values are trained, ``fixed`` how many that could be are frozen.
+        """
 
     def stepped(self, progress: Progress, loss: float) -> None:
         """A step is done."""
+
+    def measuring(self, progress: Progress, split: str, done: int, total: int) -> None:
+        """A part is being measured: ``done`` of ``total`` batches are."""
 
     def measured(self, progress: Progress, split: str, results: Mapping[str, float]) -> None:
         """A part was measured: ``split`` is ``validation`` or ``test``."""

@@ -212,7 +212,9 @@ class Forward:
         self, scalars: Sequence[Tensor], held: Mapping[str, Tensor], updates: Mapping[str, Tensor]
     ) -> Graph:
         """Return the graph with ``held`` as its state, of which ``updates`` are next values."""
-        new = {**updates, **self.context.updates}
+        frozen = set() if self.steps.update is None else self.steps.update.frozen
+        buffers = {p: new for p, new in self.context.updates.items() if p not in frozen}
+        new = {**updates, **buffers}
         state = tuple((old, new.get(name, old)) for name, old in held.items())
         return Graph((*self.inputs, self.draw, *scalars), self.outputs, state)
 

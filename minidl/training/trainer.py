@@ -107,6 +107,7 @@ class Trainer:
         self.step = 0
         self.epoch = 0
         self.batch = 0
+        self._unmeasured = False
         self.best = Best(config.training, self.metrics)
         self.history: list[dict[str, Any]] = []
         self._meter = Meter(self.metrics)
@@ -161,11 +162,15 @@ class Trainer:
         Interrupted
             If :meth:`interrupt` was called; the state is in a checkpoint.
         """
-        self.reporter.started(self._progress(), self.model.parameter_count)
+        trained = sum(spec.size for spec in self.update.trained.values())
+        self.reporter.started(self._progress(), trained, self.model.parameter_count - trained)
         results: dict[str, dict[str, float]] = {}
         try:
-            while self.step < self.total_steps and not self.best.out_of_patience:
-                self._train_epoch()
+            while self._unmeasured or (
+                self.step < self.total_steps and not self.best.out_of_patience
+            ):
+                if not self._epoch_done():
+                    self._train_epoch()
                 results["train"] = self._meter.result()
                 self._end_of_epoch(results)
             if self.parts["test"] is not None:
@@ -195,8 +200,7 @@ class Trainer:
                     rate = self._rates(self.step - 1)[0]
                     self._record("train", self._window.result(), lr=rate, **self._scaling())
                     self._window.reset()
-                if self._signal is not None:
-                    self._stop_on_signal()
+                self._heed_signal()
                 if self._epoch_done():
                     return
                 if self._checkpoint_due():
@@ -233,6 +237,7 @@ class Trainer:
             self._window.add(measured)
         self.step += 1
         self.batch += len(group)
+        self._unmeasured = True
         return seen[-1].loss
 
     def _end_of_epoch(self, results: dict[str, dict[str, float]]) -> None:
@@ -243,6 +248,7 @@ class Trainer:
             if self.schedule is not None:
                 self.schedule.measured(results["validation"], directions(self.metrics))
             is_best = self.best.judge(results["validation"], self.step, self._progress().epoch)
+        self._unmeasured = False
         self.reporter.epoch_ended(self._progress(), results)
         if self.batch >= self.batches_per_epoch:
             self.epoch += 1
@@ -254,7 +260,12 @@ class Trainer:
         part = self.parts[split]
         assert part is not None
         size = evaluation_batch_size(self.config)
-        results = measure(self.steps, part, size, self.state.measured())
+
+        def each(done: int, total: int) -> None:
+            self._heed_signal()
+            self.reporter.measuring(self._progress(), split, done, total)
+
+        results = measure(self.steps, part, size, self.state.measured(), each)
         self.reporter.measured(self._progress(), split, results)
         return results
 
@@ -291,9 +302,9 @@ class Trainer:
 
     # -- stopping early ----------------------------------------------------------------------
 
-    def _stop_on_signal(self) -> None:
-        assert self._signal is not None
-        if self._epoch_done():
+    def _heed_signal(self) -> None:
+        """Save and raise Interrupted if :meth:`interrupt` was called."""
+        if self._signal is None:
             return
         path = self.save()
         where = ""
@@ -365,6 +376,7 @@ class Trainer:
             )
         self.state.restore(checkpoint)
         self.step, self.epoch, self.batch = state["step"], state["epoch"], state["batch"]
+        self._unmeasured = state["unmeasured"]
         self.best.restore(state["best"])
         self._meter.restore(state["meter"])
         self._window.restore(state["window"])
@@ -376,6 +388,7 @@ class Trainer:
             "step": self.step,
             "epoch": self.epoch,
             "batch": self.batch,
+            "unmeasured": self._unmeasured,
             "batches_per_epoch": self.batches_per_epoch,
             "best": self.best.to_dict(),
             "meter": self._meter.to_dict(),

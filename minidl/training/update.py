@@ -47,6 +47,8 @@ class Update:
     ----------
     trained : dict
         Spec of each parameter that is updated, by path.
+    frozen : set of str
+        Paths of the parameters and buffers that stay as they are.
     optimizers : list of Optimizer
         The optimiser itself, and one for each group that changes its fields.
     """
@@ -64,9 +66,10 @@ class Update:
         loss_scale: LossScale | None = None,
     ) -> None:
         specs = {p.path: p.spec for p in parameters if p.trainable}
-        owners = assign(optimizer, specs)
-        self._owner = {path: owner for path, owner in owners.items() if owner is not None}
+        owners = assign(optimizer, [p.path for p in parameters])
+        self._owner = {path: owner for path in specs if (owner := owners[path]) is not None}
         self.trained = {path: specs[path] for path in self._owner}
+        self.frozen = {p.path for p in parameters if owners[p.path] is None}
         if not self.trained:
             what = "every parameter is frozen" if specs else "the model has no parameters"
             raise ConfigError(f"there is nothing to train: {what}")

@@ -170,3 +170,30 @@ def test_a_signal_leaves_a_checkpoint_to_go_on_from(config, number):
     assert f"stopped by signal {int(number)} after step" in err.decode()
     step = json.loads((folder / "run/checkpoints/last.json").read_text())["step"]
     assert f"after step {step}" in err.decode()
+
+
+def test_many_metrics_give_each_part_a_row_of_its_own(cli, config):
+    named = 'training.metrics=["accuracy", "f1", "precision", "recall", "top_k_accuracy"]'
+    result = cli("train", config, "-o", "run", "--no-progress", "-s", named)
+    head, first, second = result.err.splitlines()[2:5]
+    assert head.split()[:4] == ["epoch", "time", "loss", "accuracy"]
+    assert first.split()[3] == "train"
+    assert second.split()[0] == "validation"
+    assert len(head) == len(first) == len(second)
+
+
+def test_early_stopping_says_so_and_where_the_best_weights_are(cli, config):
+    result = cli(
+        *("train", config, "-o", "run", "--epochs", 9, "--no-progress"),
+        *("-s", "training.patience=1", "-s", "training.min_delta=0.9"),
+    )
+    assert "stopped early: no better validation accuracy for 1 epoch\n" in result.err
+    best = result.out.splitlines()[1]
+    assert best.startswith("best  epoch 1: validation accuracy ")
+    assert best.endswith("for these: minidl evaluate run --checkpoint best)")
+
+
+def test_frozen_parameters_are_not_counted_as_trained(cli, config):
+    frozen = 'optimizer.groups=[{ match = "linear_1.*", frozen = true }]'
+    result = cli("train", config, "-o", "run", "--no-progress", "-s", frozen)
+    assert "training 170 parameters (1,040 more are frozen) for 26 steps" in result.err

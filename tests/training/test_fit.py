@@ -8,7 +8,7 @@ import pytest
 
 import minidl as md
 from minidl.errors import CheckpointError, ConfigError
-from minidl.training import Interrupted, RunDirectory, fit, load, resume
+from minidl.training import Interrupted, Reporter, RunDirectory, fit, load, resume
 from minidl.training.pipeline import make_trainer, prepare, reopen, train
 
 from .conftest import StopAt, checkpoint_bytes
@@ -204,3 +204,30 @@ def test_a_config_may_be_a_dict_and_nothing_else(small):
     assert str(caught.value) == (
         "a config is the path of a TOML file, a dict or a Config, not NoneType"
     )
+
+
+def test_a_run_stopped_before_its_first_checkpoint_begins_anew(small, tmp_path):
+    RunDirectory.create(tmp_path / "run", small())
+    resume(tmp_path / "run")
+    fit(small(), output_dir=tmp_path / "whole")
+    assert checkpoint_bytes(tmp_path / "run") == checkpoint_bytes(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_a_signal_while_measuring_stops_there_and_the_run_goes_on_from_it(small, tmp_path, split):
+    class StopMeasuring(Reporter):
+        def measuring(self, progress, part, done, total):
+            if part == split and progress.epoch == 3:
+                self.trainer.interrupt(2)
+
+    fit(small(), output_dir=tmp_path / "whole")
+    stop = StopMeasuring()
+    run = RunDirectory.create(tmp_path / "parts", small("data.evaluation_batch_size=50"))
+    stop.trainer = make_trainer(prepare(run.load_config()), run, stop)
+    with pytest.raises(Interrupted):
+        train(stop.trainer)
+    resume(tmp_path / "parts")
+    assert checkpoint_bytes(tmp_path / "parts") == checkpoint_bytes(tmp_path / "whole")
+    parts = [(m["step"], m["split"]) for m in run.read_metrics()]
+    whole = [(m["step"], m["split"]) for m in RunDirectory.open(tmp_path / "whole").read_metrics()]
+    assert parts == whole

@@ -314,3 +314,14 @@ def test_a_plateau_of_a_rising_f1_is_none(small):
     measured = [line for line in model.history if line["split"] == "validation"]
     assert measured[0]["f1"] < measured[1]["f1"] < measured[2]["f1"]
     assert [line["lr"] for line in model.history if "lr" in line][-1] == 1e-3
+
+
+def test_a_frozen_batch_norm_keeps_its_statistics(small):
+    plain = '{ type = "relu" },'
+    config = small(
+        'optimizer.groups=[{ match = "norm.*", frozen = true }]',
+        replace=(plain, '{ type = "batch_norm", name = "norm" },'),
+    )
+    before, after = trained_weights(config, 2)
+    held = {name for name in before if np.array_equal(before[name], after[name])}
+    assert held == {f"norm.{name}" for name in ("weight", "bias", "running_mean", "running_var")}
