@@ -106,7 +106,7 @@ def minidl_step(images: np.ndarray, labels: np.ndarray) -> Callable[[], object]:
     steps = Steps(model, make("loss", "cross_entropy"), (), update)
     for name, spec in update.slots().items():
         model.state.values[name] = np.zeros(spec.shape, spec.dtype)
-    return lambda: steps.split(steps.train(images, labels, [1e-3], 1))
+    return lambda: steps.train(images, labels, [1e-3], 1)
 
 
 def torch_step(images: np.ndarray, labels: np.ndarray) -> Callable[[], object]:
