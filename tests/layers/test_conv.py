@@ -95,13 +95,13 @@ def test_conv2d_refuses_bytes_with_advice():
             {"type": "conv_transpose1d", "out_channels": 4, "kernel_size": 3}
             | {"stride": 2, "output_padding": 2},
             (8, 3, 4),
-            "conv_transpose2d: output_padding 2 must be less than the stride or the dilation, 2 "
+            "conv_transpose1d: output_padding 2 must be less than the stride or the dilation, 2 "
             "and 1",
         ),
         (
             {"type": "conv_transpose1d", "out_channels": 4, "kernel_size": 3, "padding": 4},
             (8, 3, 4),
-            "conv_transpose2d: an input of 1 x 4 and a kernel of 1 x 3 make an image of 1 x -2 "
+            "conv_transpose1d: an input of 1 x 4 and a kernel of 1 x 3 make an image of 1 x -2 "
             "when padding ((0, 0), (4, 4)) is cut from it",
         ),
         (
