@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import field
 
 from minidl import ops
 from minidl.graph import Spec, Tensor
@@ -22,9 +23,11 @@ class _Adam(Optimizer):
 
     betas: tuple[Share, Share] = (0.9, 0.999)
     eps: NotNegative = 1e-8
+    amsgrad: bool = field(default=False, kw_only=True)
 
     def slots(self, parameter: Spec) -> dict[str, Spec]:
-        return {"first_moment": parameter, "second_moment": parameter}
+        held = {"first_moment": parameter, "second_moment": parameter}
+        return {**held, "largest_second_moment": parameter} if self.amsgrad else held
 
     def _adapt(
         self,
@@ -38,6 +41,10 @@ class _Adam(Optimizer):
         beta1, beta2 = self.betas
         first = beta1 * slots["first_moment"] + gradient
         second = beta2 * slots["second_moment"] + ops.square(gradient)
+        new = {"first_moment": first, "second_moment": second}
+        if self.amsgrad:
+            second = ops.maximum(slots["largest_second_moment"], second)
+            new["largest_second_moment"] = second
         # With m̂ = s1 · M and v̂ = s2 · V, where s = (1 − β) / (1 − β^t),
         # lr · m̂ / (√v̂ + eps) = (lr · s1 / √s2) · M / (√V + eps / √s2)
         root = ops.sqrt(correction(beta2, step))
@@ -45,7 +52,7 @@ class _Adam(Optimizer):
         floor = (self.eps / math.sqrt(1 - beta2)) * root
         rate, floor = rate.astype(parameter.dtype), floor.astype(parameter.dtype)
         moved = parameter - rate * (first / (ops.sqrt(second) + floor))
-        return moved, {"first_moment": first, "second_moment": second}
+        return moved, new
 
 
 @optimizer("adam")
@@ -68,6 +75,9 @@ class Adam(_Adam):
         Shares β1 and β2 of the moments that are kept, each in [0, 1).
     eps : float
         Keeps the denominator from 0.
+    amsgrad : bool
+        Whether v is the largest so far in place of the latest. Reddi, Kale and Kumar, "On the
+        convergence of Adam and beyond", 2018.
     weight_decay : float
         L2 penalty, at least 0.
     """
@@ -103,6 +113,9 @@ class AdamW(_Adam):
         Shares β1 and β2 of the moments that are kept, each in [0, 1).
     eps : float
         Keeps the denominator from 0.
+    amsgrad : bool
+        Whether v is the largest so far in place of the latest. Reddi, Kale and Kumar, "On the
+        convergence of Adam and beyond", 2018.
     weight_decay : float
         Share of each value that is taken off it in a step, times lr; at least 0.
     """

@@ -26,8 +26,10 @@ RULES = [
     ("adam", {}),
     ("adam", {"betas": (0.5, 0.9), "eps": 0.1, "weight_decay": 0.1}),
     ("adam", {"betas": (0.0, 0.9)}),
+    ("adam", {"betas": (0.9, 0.5), "amsgrad": True}),
     ("adam", {"betas": (0.9, 0.0)}),
     ("adamw", {}),
+    ("adamw", {"betas": (0.9, 0.5), "amsgrad": True, "weight_decay": 0.1}),
     ("adamw", {"betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.5}),
     ("rmsprop", {}),
     ("rmsprop", {"alpha": 0.9, "eps": 1e-3, "momentum": 0.8, "weight_decay": 0.1}),
@@ -76,10 +78,19 @@ def sgd(p, gradients, lr, momentum=0.0, dampening=0.0, nesterov=False, weight_de
     return path
 
 
-def adam(p, gradients, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, decoupled=False):
+def adam(
+    p,
+    gradients,
+    lr,
+    betas=(0.9, 0.999),
+    eps=1e-8,
+    amsgrad=False,
+    weight_decay=0.0,
+    decoupled=False,
+):
     """Return the parameter after each of the steps."""
     beta1, beta2 = betas
-    m, v, path = np.zeros_like(p), np.zeros_like(p), []
+    m, v, largest, path = np.zeros_like(p), np.zeros_like(p), np.zeros_like(p), []
     for t, g in enumerate(gradients, start=1):
         if decoupled:
             p = p - lr * weight_decay * p
@@ -87,7 +98,8 @@ def adam(p, gradients, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, decou
             g = g + weight_decay * p
         m = beta1 * m + (1 - beta1) * g
         v = beta2 * v + (1 - beta2) * g**2
-        p = p - lr * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + eps)
+        largest = np.maximum(largest, v) if amsgrad else v
+        p = p - lr * (m / (1 - beta1**t)) / (np.sqrt(largest / (1 - beta2**t)) + eps)
         path.append(p)
     return path
 
