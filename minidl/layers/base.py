@@ -64,8 +64,8 @@ class Context:
         What random draws are a function of, together with the layer that draws.
     updates : dict
         Next values of buffers, by path, filled in during the pass.
-    outputs : dict
-        The output of every layer, by path, filled in during the pass.
+    inputs, outputs : dict
+        The inputs and the output of every layer, by path, filled in during the pass.
     """
 
     values: Mapping[str, Tensor]
@@ -73,6 +73,7 @@ class Context:
     seed: Any = 0
     step: Any = 0
     updates: dict[str, Tensor] = field(default_factory=dict)
+    inputs: dict[str, tuple[Tensor, ...]] = field(default_factory=dict)
     outputs: dict[str, Tensor] = field(default_factory=dict)
 
     def random_key(self, owner: Layer, draw: int = 0) -> Tensor:
@@ -248,7 +249,7 @@ class Layer(Component):
         if _takes_context(type(self)):
             parameters["context"] = context
         output = as_tensor(self.forward(*inputs, **parameters))
-        context.outputs[self.path] = output
+        context.inputs[self.path], context.outputs[self.path] = inputs, output
         return output
 
     @property

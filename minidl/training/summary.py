@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from minidl.graph import Tensor, placeholder, toposort
+from minidl.graph import placeholder, toposort
 from minidl.layers import Context, Layer
 from minidl.training.model import Model
 
@@ -55,9 +54,12 @@ class Summary:
         return asdict(self)
 
     def text(self) -> str:
-        """Return a table for a terminal."""
+        """Return a table for a terminal: the output and the cost of one sample."""
         head = ("layer", "type", "output", "parameters", "FLOPs")
-        lines = [(r.name, r.type, r.output, f"{r.parameters:,}", f"{r.flops:,}") for r in self.rows]
+        lines = [
+            (r.name, r.type, _sample(r.output), f"{r.parameters:,}", f"{r.flops:,}")
+            for r in self.rows
+        ]
         widths = [max(len(line[i]) for line in (head, *lines)) for i in range(len(head))]
         table = [_line(line, widths) for line in (head, *lines)]
         rule = "─" * len(table[0])
@@ -77,7 +79,7 @@ def summarize(model: Model) -> Summary:
     context = Context(model.placeholders())
     inputs = placeholder("input", *model.input_spec)
     model.apply(inputs, context)
-    flops = _own_flops(context.outputs)
+    flops = _own_flops(context)
     rows = [
         _row(layer, flops[layer.path], batch)
         for layer in model.root.all_layers()
@@ -95,12 +97,13 @@ def summarize(model: Model) -> Summary:
     )
 
 
-def _own_flops(outputs: Mapping[str, Tensor]) -> dict[str, int]:
-    """Return, by path, the operations of each layer beyond those of layers that ended before."""
+def _own_flops(context: Context) -> dict[str, int]:
+    """Return, by path, the operations of each layer beyond those of the layers that it holds."""
     counted: set[int] = set()
     found = {}
-    for path, output in outputs.items():
-        nodes = [node for node in toposort([output]) if id(node) not in counted]
+    for path, output in context.outputs.items():  # what a layer holds ends before it does
+        before = {id(node) for node in toposort(context.inputs[path])}
+        nodes = [n for n in toposort([output]) if id(n) not in before and id(n) not in counted]
         counted.update(id(node) for node in nodes)
         found[path] = sum(node.op.count_flops(node) for node in nodes)
     return found
@@ -122,6 +125,12 @@ def _line(cells: tuple[str, ...], widths: list[int]) -> str:
     left = [cell.ljust(width) for cell, width in zip(cells[:3], widths[:3], strict=True)]
     right = [cell.rjust(width) for cell, width in zip(cells[3:], widths[3:], strict=True)]
     return "  ".join([*left, *right])
+
+
+def _sample(output: str) -> str:
+    """Return the spec of a batch without the axis of the batch: ``float32[8, 8]``."""
+    dtype, _, axes = output.partition("[")
+    return f"{dtype}[{axes.partition(', ')[2] or ']'}"
 
 
 def _size(count: int) -> str:

@@ -86,3 +86,25 @@ def test_a_model_can_be_called_on_stored_inputs(small):
     inputs = prepare(small()).splits.test.inputs[:3]
     assert model(inputs).shape == (3, 10)
     assert model.parameter_count == 1210
+
+
+def test_the_summary_gives_a_layer_its_own_operations_and_those_it_holds_theirs():
+    config = {
+        "name": "a",
+        "data": {"dataset": "digits"},
+        "model": {
+            "layers": [
+                {"type": "reshape", "shape": [8, 8]},
+                {"type": "multi_head_attention", "num_heads": 2},
+                {"type": "flatten"},
+                {"type": "linear", "units": 10},
+            ]
+        },
+        "loss": {"type": "cross_entropy"},
+        "optimizer": {"type": "adam"},
+    }
+    rows = {row.name: row for row in summarize(prepare(config).model).rows}
+    attention, projection = "multi_head_attention_1", "multi_head_attention_1.out_proj"
+    assert rows[projection].flops == 8 * (2 * 8 * 8 + 8)
+    products = 3 * 8 * 2 * 8 * 8 + 2 * 2 * 8 * 8 * 8  # q, k, v, then scores and their use
+    assert products < rows[attention].flops < 1.5 * products
