@@ -14,8 +14,6 @@ from minidl.cli.options import checkpoint_option, json_option
 from minidl.errors import CheckpointError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from minidl.training import Model
 
 
@@ -51,8 +49,10 @@ def command(
     """Predict with the run directory RUN for every sample in a file, or continue a text.
 
     The file is what the run's dataset reads: a CSV file, .npy or .npz arrays, IDX or image files.
-    Prints CSV: for classes the most probable one and the probability of each, for other tasks the
-    values. A network that was trained on text continues --prompt by --length tokens.
+    Prints CSV: for classes the most probable one and the probability of each, a row for each step
+    of a sequence; for several questions of yes or no the answers; for labels in order what they
+    spell; for other tasks the values. A network that was trained on text continues --prompt by
+    --length tokens.
     """
     if (input_path is None) == (prompt is None):
         raise click.UsageError("give either --input FILE or, for text, --prompt TEXT")
@@ -64,7 +64,10 @@ def command(
         text = _continued(model, prompt, length, temperature, top_k, seed)
         _put(_json({"prompt": prompt, "text": text}) if as_json else text, output)
         return
-    header, rows = _table(model, str(input_path))
+    from minidl.cli.predictions import predict_table
+
+    assert model.dataset is not None
+    header, rows = predict_table(model, model.dataset.read_inputs(str(input_path)))
     named = [dict(zip(header, row, strict=True)) for row in rows]
     _put(_json(named) if as_json else _csv(header, rows), output)
     if output is not None:
@@ -90,38 +93,6 @@ def _continued(
         seed=seed,
     )
     return prompt + model.dataset.decode(list(tokens))
-
-
-def _table(model: Model, path: str) -> tuple[list[str], list[list[Any]]]:
-    assert model.dataset is not None
-    assert model.loss is not None
-    predictions = model.predict(model.dataset.read_inputs(path))
-    if model.loss.task == "classification":
-        return _class_table(predictions, model.classes)
-    return _value_table(predictions)
-
-
-def _class_table(
-    probabilities: np.ndarray, classes: tuple[str, ...]
-) -> tuple[list[str], list[list[Any]]]:
-    import numpy as np
-
-    table = probabilities.reshape(len(probabilities), -1)
-    if table.shape[1] == 1:
-        table = np.concatenate([1 - table, table], axis=1)
-    names = list(classes) or [str(index) for index in range(table.shape[1])]
-    header = ["class", *(f"p({name})" for name in names)]
-    best = table.argmax(axis=1)
-    return header, [
-        [names[index], *(round(float(p), 6) for p in row)]
-        for index, row in zip(best, table, strict=True)
-    ]
-
-
-def _value_table(values: np.ndarray) -> tuple[list[str], list[list[Any]]]:
-    table = values.reshape(len(values), -1)
-    names = ["value"] if table.shape[1] == 1 else [f"value_{i}" for i in range(table.shape[1])]
-    return names, [[float(value) for value in row] for row in table]
 
 
 def _csv(header: list[str], rows: list[list[Any]]) -> str:

@@ -84,6 +84,18 @@ class Dataset(Component):
             If it is not a state of this dataset.
         """
 
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """What the data calls each value that is to be predicted; empty where it has no names."""
+        return ()
+
+    def real_steps(self, inputs: np.ndarray) -> np.ndarray | None:
+        """Return which steps of stored sequences are no padding, bool of shape (samples, steps).
+
+        None if all are.
+        """
+        return None
+
     # -- for those who hold datasets ---------------------------------------------------------
 
     def splits(self, validation: float = 0.0, seed: int = 0) -> Splits:

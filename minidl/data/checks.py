@@ -24,8 +24,9 @@ def check_splits(splits: Splits, label: str) -> Splits:
     ------
     DataError
         If a part is empty, differs from the training part in shape or dtype, has a dtype that
-        minidl has not, a value that is not finite, or a class index that is no class. Values
-        that are only made when they are asked for are not looked at.
+        minidl has not, a value that is not finite, or a class index that is no class; where a
+        sample has several, negative ones are places that have none. Values that are only made
+        when they are asked for are not looked at.
     """
     seen: set[int] = set()
     for name, part in splits.parts():
@@ -77,7 +78,8 @@ def _check_classes(part: Part, classes: int, label: str) -> None:
     targets = part.targets
     if not classes or targets.dtype.kind != "i" or isinstance(targets, LazyArray):
         return
-    wrong = np.flatnonzero((targets < 0) | (targets >= classes))
+    none = targets < 0 if targets.ndim == 1 else False
+    wrong = np.flatnonzero(none | (targets >= classes))
     if wrong.size:
         value = targets.reshape(-1)[wrong[0]]
         row = wrong[0] // max(1, targets[0].size)

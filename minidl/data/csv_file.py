@@ -43,7 +43,8 @@ class Csv(Dataset):
     path : str
         The file: UTF-8, quoted as :mod:`csv` reads it.
     target : str or list of str
-        The column to predict; several for a regression of several values.
+        The column to predict; several for a regression of several values, or for several
+        questions whose answers are 0 and 1 (the loss ``binary_cross_entropy``).
     task : {"auto", "classification", "regression"}
         ``auto`` takes text, and whole numbers of at most 20 distinct values, for classes.
     numeric, categorical, ignore : tuple of str
@@ -112,7 +113,7 @@ class Csv(Dataset):
         task, kinds = self._kinds()
         table = self._read(self.path, kinds)
         held = self.test_fraction if not self.test_path else 0.0
-        labels = table.labels(self._targets[0]).codes if task == "classification" else None
+        labels = table.labels(self.target_names[0]).codes if task == "classification" else None
         rest, test = divide(np.arange(len(table)), held, self.split_seed, labels, TEST)
         train, valid = divide(rest, validation, seed, labels, VALIDATION)
         if not self._restored:
@@ -152,8 +153,9 @@ class Csv(Dataset):
         self._restored = True
 
     @property
-    def _targets(self) -> list[str]:
-        return [self.target] if isinstance(self.target, str) else self.target
+    def target_names(self) -> tuple[str, ...]:
+        """The target columns."""
+        return (self.target,) if isinstance(self.target, str) else tuple(self.target)
 
     @property
     def _format(self) -> Format:
@@ -161,8 +163,8 @@ class Csv(Dataset):
             raise ConfigError(
                 f"{self.label}: delimiter must be one character, not '{self.delimiter}'"
             )
-        optional = tuple(self._targets)
-        return Format(self.delimiter, self.columns, frozenset(self.missing_values), optional)
+        missing = frozenset(self.missing_values)
+        return Format(self.delimiter, self.columns, missing, self.target_names)
 
     @property
     def _aside(self) -> dict[str, str]:
@@ -170,10 +172,10 @@ class Csv(Dataset):
         return {}
 
     def _is_input(self, name: str) -> bool:
-        return name not in (*self._targets, *self.ignore, *self._aside)
+        return name not in (*self.target_names, *self.ignore, *self._aside)
 
     def _read(self, path: str, kinds: Mapping[str, str]) -> Table:
-        needed = [*self._targets, *self._aside]
+        needed = [*self.target_names, *self._aside]
         kinds = {**kinds, **self._aside}
         complete = dict.fromkeys(needed, "fill it in, or remove the row")
         if self.missing == "error":
@@ -198,15 +200,15 @@ class Csv(Dataset):
         if not inputs:
             raise DataError(f"{path}: no column is left for the inputs")
         asked = [name for name in inputs if name not in given]
-        facts = find_facts(path, form, [*asked, *self._targets])
-        task = self._find_task([facts[name] for name in self._targets])
+        facts = find_facts(path, form, [*asked, *self.target_names])
+        task = self._find_task([facts[name] for name in self.target_names])
         kinds = {name: given.get(name) or _kind(facts[name]) for name in inputs}
         kind = "categorical" if task == "classification" else "numeric"
-        return task, kinds | dict.fromkeys(self._targets, kind)
+        return task, kinds | dict.fromkeys(self.target_names, kind)
 
     def _check_names(self, names: Sequence[str]) -> None:
         roles = self._roles()
-        if not self._targets:
+        if not self.target_names:
             raise ConfigError(f"{self.label}: target names no column")
         taken: dict[str, str] = {}
         for role, members in roles.items():
@@ -221,7 +223,7 @@ class Csv(Dataset):
 
     def _roles(self) -> dict[str, Sequence[str]]:
         return {
-            "target": self._targets,
+            "target": self.target_names,
             "numeric": self.numeric,
             "categorical": self.categorical,
             "ignore": self.ignore,
@@ -252,7 +254,7 @@ class Csv(Dataset):
             for name, kind in kinds.items()
             if self._is_input(name)
         )
-        targets = tuple(self._targets)
+        targets = self.target_names
         classes = sorted_names(table.labels(targets[0]).names) if task == "classification" else ()
         return Encoder(task, columns, targets, classes)
 

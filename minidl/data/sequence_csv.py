@@ -13,9 +13,13 @@ from minidl.data.base import dataset
 from minidl.data.batches import TEST, VALIDATION
 from minidl.data.checks import check_splits
 from minidl.data.csv_file import Csv, divide, subset
+from minidl.data.encoding import Encoder, sorted_names
 from minidl.data.parts import LazyArray, Part, Splits
-from minidl.data.table import Table
-from minidl.errors import DataError
+from minidl.data.table import Facts, Table
+from minidl.errors import ConfigError, DataError
+
+NO_CLASS = -100
+"""What a step that only fills a sequence up has for a target: ``ignore_index`` in PyTorch."""
 
 
 class Sequences(LazyArray):
@@ -84,14 +88,14 @@ class _Layout:
 
 @dataset("sequence_csv")
 class SequenceCsv(Csv):
-    """Sequences of rows of a table, to be classified or to be continued.
+    """Sequences of rows of a table, to be classified, labelled or continued.
 
     Inputs have the shape (samples, length, features), the features encoded as ``csv`` does.
 
     - With ``group``, the rows that have the same value there are one sequence, and have the same
-      target. Those shorter than ``length`` are filled up with ``padding``, which the layer
-      ``padding_mask`` finds; of longer ones the last rows are taken. Which sequences are held out
-      is drawn.
+      target, unless ``labels`` says otherwise. Those shorter than ``length`` are filled up with
+      ``padding``, which the layer ``padding_mask`` finds; of longer ones the last rows are taken.
+      Which sequences are held out is drawn.
     - Without it, the whole file is one, in the order of time, and the samples are windows of
       ``length`` rows; the target is that of the row ``horizon`` rows behind a window. Target
       columns are inputs, too. The last windows are held out: the test part is the end of the file,
@@ -116,6 +120,12 @@ class SequenceCsv(Csv):
         How many rows behind a window its target lies.
     stride : int
         How many rows one window begins behind another.
+    labels : {"sequence", "step", "characters", "words"}
+        What the target column holds, with ``group``: one target of a sequence; or a class of each
+        row, then targets have the shape (samples, length), with -100 where sequences are filled
+        up (``ignore_index`` of the loss); or the text that a sequence spells, the same in all its
+        rows, for the loss ``ctc``. Its characters or its words are the classes from 1 on, class 0
+        is blank, and targets have the shape (samples, labels), with -1 behind the shorter ones.
     """
 
     paths: ClassVar[tuple[str, ...]] = ("path", "test_path")
@@ -127,12 +137,15 @@ class SequenceCsv(Csv):
     pad: Literal["after", "before"] = "after"
     horizon: Annotated[int, Ge(1)] = 1
     stride: Annotated[int, Ge(1)] = 1
+    labels: Literal["sequence", "step", "characters", "words"] = "sequence"
 
     _length: int = field(default=0, init=False)
 
     def check_fields(self) -> None:
         if not self.group and self.length is None:
             raise ValueError("give group, the column that tells sequences apart, or length")
+        if not self.group and self.labels != "sequence":
+            raise ValueError(f"labels = '{self.labels}' needs group, which tells sequences apart")
 
     def splits(self, validation: float = 0.0, seed: int = 0) -> Splits:
         """Read the table, divide its sequences, learn the encoding from those that train.
@@ -149,8 +162,8 @@ class SequenceCsv(Csv):
         everything = np.arange(len(layout.starts))
         if self.group:
             classes = None
-            if task == "classification":
-                classes = table.labels(self._targets[0]).codes[layout.targets]
+            if task == "classification" and self.labels == "sequence":
+                classes = table.labels(self.target_names[0]).codes[layout.targets]
             rest, test = divide(everything, held, self.split_seed, classes, TEST)
             train, valid = divide(rest, validation, seed, classes, VALIDATION)
         else:
@@ -160,16 +173,17 @@ class SequenceCsv(Csv):
             self._length = self.length or int(layout.counts[train].max())
             self._encoder = self._fit(table, self._rows_of(layout, train), task, kinds)
         assert self._encoder is not None
-        whole = self._made(table, layout)
+        tables = [table, *([self._read(self.test_path, kinds)] if self.test_path else [])]
+        width = max(map(self._most_labels, tables))
+        whole = self._made(table, layout, width)
         made = Splits(
             subset(whole, train),
             None if valid is None else subset(whole, valid),
             None if test is None else subset(whole, test),
             self._encoder.classes,
         )
-        if self.test_path:
-            other = self._read(self.test_path, kinds)
-            made = replace(made, test=self._made(other, self._layout(other)))
+        for other in tables[1:]:
+            made = replace(made, test=self._made(other, self._layout(other), width))
         return check_splits(made, self.label)
 
     def read_inputs(self, path: str) -> np.ndarray:
@@ -186,6 +200,10 @@ class SequenceCsv(Csv):
         table = self._read(path, self._encoder.kinds)
         layout = self._groups(table) if self.group else self._windows(table, 0)
         return self._sequences(table, layout)[:]
+
+    def real_steps(self, inputs: np.ndarray) -> np.ndarray | None:
+        """Return which steps are no padding, where sequences have rows of their own."""
+        return (inputs != self.padding).any(axis=-1) if self.group else None
 
     def state(self) -> dict[str, Any]:
         """Return the encoding and the length; empty as long as none is learnt."""
@@ -205,18 +223,43 @@ class SequenceCsv(Csv):
         return {name: kind for name, kind in read_as.items() if name}
 
     def _is_input(self, name: str) -> bool:
-        past = not self.group and name in self._targets
+        past = not self.group and name in self.target_names
         return past or super()._is_input(name)
 
     def _roles(self) -> dict[str, Sequence[str]]:
         own = {"group": self.group, "order": self.order}
         return {**super()._roles(), **{role: [name] for role, name in own.items() if name}}
 
+    def _find_task(self, facts: Sequence[Facts]) -> Literal["classification", "regression"]:
+        found = super()._find_task(facts)
+        if self.labels == "sequence":
+            return found
+        asked = self.task if self._is_spelled else found
+        if len(facts) > 1 or asked == "regression":
+            raise ConfigError(
+                f"{self.label}: labels = '{self.labels}' takes one target column, of classes; "
+                f"where they are numbers set task = 'classification'"
+            )
+        return "classification"
+
+    def _fit(
+        self,
+        table: Table,
+        rows: np.ndarray,
+        task: Literal["classification", "regression"],
+        kinds: Mapping[str, str],
+    ) -> Encoder:
+        encoder = super()._fit(table, rows, task, kinds)
+        if not self._is_spelled:
+            return encoder
+        labels = {label for text in encoder.classes for label in self._parts_of(text)}
+        return replace(encoder, classes=("", *sorted_names(list(labels))))
+
     def _layout(self, table: Table) -> _Layout:
         if not self.group:
             return self._windows(table, self.horizon)
         layout = self._groups(table)
-        for name in self._targets:
+        for name in self.target_names if self.labels != "step" else ():
             self._check_same(table, layout, name)
         return layout
 
@@ -272,14 +315,51 @@ class SequenceCsv(Csv):
         if wrong.size:
             line = table.lines[wrong[0]]
             raise DataError(f"{table.path}:{line}: has a number too great for float32")
-        made = rows[layout.order]
-        before = self.pad == "before"
-        return Sequences(made, layout.starts, layout.counts, self._length, self.padding, before)
+        return self._cut(rows, layout, self.padding)
 
-    def _made(self, table: Table, layout: _Layout) -> Part:
+    def _cut(self, rows: np.ndarray, layout: _Layout, padding: float) -> Sequences:
+        """Return the sequences of rows of the table, shape (sequences, length, features)."""
+        before = self.pad == "before"
+        starts, counts = layout.starts, layout.counts
+        return Sequences(rows[layout.order], starts, counts, self._length, padding, before)
+
+    def _made(self, table: Table, layout: _Layout, width: int) -> Part:
         assert self._encoder is not None
-        targets = self._encoder.target_values(table)[layout.targets]
-        return Part(self._sequences(table, layout), targets)
+        inputs = self._sequences(table, layout)
+        if self._is_spelled:
+            return Part(inputs, self._spelled(table, layout, width))
+        targets = self._encoder.target_values(table)
+        if self.labels == "sequence":
+            return Part(inputs, targets[layout.targets])
+        return Part(inputs, self._cut(targets[:, np.newaxis], layout, NO_CLASS)[:][..., 0])
+
+    # -- targets that are texts --------------------------------------------------------------
+
+    @property
+    def _is_spelled(self) -> bool:
+        return self.labels in ("characters", "words")
+
+    def _parts_of(self, text: str) -> Sequence[str]:
+        return text if self.labels == "characters" else text.split()
+
+    def _most_labels(self, table: Table) -> int:
+        if not self._is_spelled:
+            return 0
+        return max(len(self._parts_of(text)) for text in table.labels(self.target_names[0]).names)
+
+    def _spelled(self, table: Table, layout: _Layout, width: int) -> np.ndarray:
+        """Return the labels of each sequence, shape (sequences, width), with -1 behind them."""
+        assert self._encoder is not None
+        (name,) = self.target_names
+        texts = table.labels(name)
+        known = {label: index for index, label in enumerate(self._encoder.classes)}
+        made = np.full((len(layout.targets), width), -1)
+        for sequence, row in enumerate(layout.targets):
+            for place, label in enumerate(self._parts_of(texts.names[texts.codes[row]])):
+                if label not in known:
+                    raise DataError(f"{table.where(int(row), name)}: unknown label '{label}'")
+                made[sequence, place] = known[label]
+        return made
 
 
 def _behind(windows: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndarray | None]:

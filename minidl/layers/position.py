@@ -120,6 +120,43 @@ class PaddingMask(Layer):
         return same if same.ndim == 2 else same.astype("int64").sum(axis=-1) == same.shape[2]
 
 
+@layer("blank_padding")
+class BlankPadding(Layer):
+    """Say nothing where sequences are padded: blank is certain there, for the loss ``ctc``.
+
+    Such steps add nothing to a labelling and cost nothing, so the loss, the best path and the
+    label error rate are those of the sequences without their padding.
+
+    Inputs: logits, shape (batch, time, classes), and a padding mask, bool of shape (batch, time),
+    as of ``padding_mask``. Output: logits, which are 0 for blank and -10,000 for other classes
+    where there is padding.
+
+    Attributes
+    ----------
+    blank : int
+        The class that stands for nothing, as in the loss.
+    """
+
+    samples = (
+        sample((2, 3, 4), Draw((2, 3), dtype="bool")),
+        sample((2, 3, 4), Draw((2, 3), dtype="bool"), blank=3),
+    )
+
+    blank: Annotated[int, Ge(0)] = 0
+
+    def build(self, x: Spec, padding: Spec) -> None:
+        check_sequence(x)
+        if padding.dtype != "bool":
+            raise DtypeError(f"its second input is a padding mask (bool), not {padding.dtype}")
+        check_padding_mask(padding, x)
+        if self.blank >= x.shape[2]:
+            raise ShapeError(f"blank is {self.blank}, but there are {x.shape[2]} classes")
+
+    def forward(self, x: Tensor, padding: Tensor) -> Tensor:
+        certain = ops.where(ops.arange(x.shape[2]) == self.blank, 0.0, -1e4).astype(x.dtype)
+        return ops.where(ops.expand_dims(padding, axis=2), certain, x)
+
+
 def check_sequence(x: Spec) -> None:
     """Raise DtypeError or ShapeError unless ``x`` is float of shape (batch, time, features)."""
     check_float(x)

@@ -105,8 +105,9 @@ def _check_classes(model: Model, splits: Splits, config: Config) -> None:
     axis = getattr(config.loss, "axis", -1)
     given, wanted = model.output_spec.shape[axis], len(splits.classes)
     if config.loss.task == "classification" and max(given, 2) < wanted:
+        values = "1 value" if given == 1 else f"{given} values"
         raise ShapeError(
-            f"the model gives {given} values a sample, but {config.data.dataset.label} has "
+            f"the model gives {values} a sample, but {config.data.dataset.label} has "
             f"{wanted} classes; end the model with a layer of units = {wanted}"
         )
     targets = splits.train.targets

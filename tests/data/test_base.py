@@ -158,3 +158,13 @@ def test_by_default_inputs_become_floats_and_there_is_no_state(given):
 def test_messages_name_the_file_a_dataset_is_of():
     assert make("dataset", {"type": "npz", "path": "p.npz"}).label == "dataset 'npz' (p.npz)"
     assert make("dataset", "digits").label == "dataset 'digits'"
+
+
+def test_of_several_targets_a_negative_one_is_a_place_without_a_class(given):
+    targets = np.array([[0, -100], [1, -1]])
+    splits = Splits(Part(np.ones((2, 2, 1), "float32"), targets), classes=("a", "b"))
+    assert given(splits).splits().train.targets is targets
+    wrong = Splits(Part(np.ones((2, 2, 1), "float32"), targets + 1), classes=("a", "b"))
+    assert refusal(given(wrong)) == (
+        "dataset 'given': train target 1 is class 2; the 2 classes count from 0"
+    )

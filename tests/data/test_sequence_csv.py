@@ -211,6 +211,99 @@ def test_a_sequence_has_one_target(tmp_path):
     )
 
 
+STEPS = """series,value,tag,text
+a,1,N,hello there
+b,2,V,ho
+a,3,V,hello there
+b,4,N,ho
+b,5,N,ho
+"""
+
+
+def labelled(tmp_path, labels, text=STEPS, **options):
+    column, other = ("tag", "text") if labels == "step" else ("text", "tag")
+    given = {"labels": labels, "target": column, "ignore": [other], "test_fraction": 0.0}
+    return grouped(tmp_path, text, **{**given, **options})
+
+
+@pytest.mark.parametrize("pad", ["before", "after"])
+def test_every_row_may_have_a_class_of_its_own(tmp_path, pad):
+    splits = labelled(tmp_path, "step", pad=pad, length=4).splits()
+    assert splits.classes == ("N", "V")
+    _, y = samples(splits.train)
+    assert y.dtype == np.int64
+    if pad == "after":
+        assert y.tolist() == [[0, 1, -100, -100], [1, 0, 0, -100]]
+    else:
+        assert y.tolist() == [[-100, -100, 0, 1], [-100, 1, 0, 0]]
+
+
+def test_of_steps_that_are_too_many_the_last_keep_their_class(tmp_path):
+    _, y = samples(labelled(tmp_path, "step", length=2).splits().train)
+    assert y.tolist() == [[0, 1], [0, 0]]
+
+
+def test_a_text_is_labels_for_ctc(tmp_path):
+    made = labelled(tmp_path, "characters")
+    splits = made.splits()
+    assert splits.classes == ("", " ", "e", "h", "l", "o", "r", "t")
+    _, y = samples(splits.train)
+    known = splits.classes
+    assert ["".join(known[i] for i in row if i >= 0) for row in y] == ["hello there", "ho"]
+    assert y.shape == (2, 11) and y[1].tolist() == [3, 5, *[-1] * 9]
+    words = labelled(tmp_path, "words").splits()
+    assert words.classes == ("", "hello", "ho", "there")
+    assert samples(words.train)[1].tolist() == [[1, 3], [2, -1]]
+
+
+def test_texts_of_digits_are_labels_too(tmp_path):
+    text = STEPS.replace("hello there", "20").replace("ho", "10")
+    splits = labelled(tmp_path, "characters", text).splits()
+    assert splits.classes == ("", "0", "1", "2")
+    assert samples(splits.train)[1].tolist() == [[3, 1], [2, 1]]
+
+
+def test_labels_of_a_test_file_have_the_same_width(tmp_path):
+    other = tmp_path / "other.csv"
+    other.write_text("series,value,tag,text\nq,1,N,hollerer\n")
+    splits = labelled(tmp_path, "characters", test_path=str(other)).splits()
+    assert splits.test.targets.shape == (1, 11)
+    other.write_text("series,value,tag,text\nq,1,N,hex\n")
+    made = labelled(tmp_path, "characters", test_path=str(other))
+    assert refusal(made) == f"{other}:2:4: column 'text': unknown label 'x'"
+
+
+def test_padding_is_told_from_steps(tmp_path):
+    made = grouped(tmp_path, padding=-7.0)
+    x = np.full((1, 3, 2), -7.0)
+    x[0, 0] = [0, -7]
+    assert made.real_steps(x).tolist() == [[True, False, False]]
+    assert series(tmp_path).real_steps(x) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"labels": "step", "target": "value", "ignore": ["step", "kind"]}, "step"),
+        ({"labels": "characters", "target": "kind", "task": "regression"}, "characters"),
+        ({"labels": "words", "target": ["kind", "letter"]}, "words"),
+    ],
+)
+def test_labels_are_classes_of_one_column(tmp_path, options, named):
+    text = grouped_rows().replace("0,0,0,a", "0,0,0.5,a")
+    with pytest.raises(ConfigError) as caught:
+        grouped(tmp_path, text, **options).splits()
+    assert str(caught.value) == (
+        f"dataset 'sequence_csv' ({tmp_path}/grouped.csv): labels = '{named}' takes one target "
+        f"column, of classes; where they are numbers set task = 'classification'"
+    )
+
+
+def test_labels_need_groups(tmp_path):
+    with pytest.raises(ValueError, match="labels = 'step' needs group, which tells sequences"):
+        series(tmp_path, labels="step")
+
+
 def test_a_row_without_a_group_is_refused(tmp_path):
     text = grouped_rows().replace("3,1,2,b,down", ",1,2,b,down")
     made = grouped(tmp_path, text, missing="mean")

@@ -8,7 +8,7 @@ import pytest
 from minidl import ops
 from minidl.component import make
 from minidl.errors import DtypeError, ShapeError
-from minidl.graph import Spec, tensor
+from minidl.graph import Spec, grad, tensor
 from minidl.layers import Context
 
 
@@ -78,4 +78,48 @@ def test_padding_that_cannot_be_is_an_error():
     config = {"type": "padding_mask", "value": 0.5}
     assert refusal(config, (2, 3), "int64", DtypeError) == (
         "layer 'it' (padding_mask): value = 0.5 cannot occur in int64 (its input is int64[2, 3])"
+    )
+
+
+def test_padded_steps_cost_ctc_nothing():
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(1, 9, 4)), tensor([[1, 1, 3]])
+    ctc = make("loss", "ctc")
+    for real in (slice(0, 6), slice(3, 9)):
+        padded = np.ones((1, 9), bool)
+        padded[:, real] = False
+        layer = make("layer", "blank_padding")
+        layer.setup(tensor(logits).spec, tensor(padded).spec)
+        given = tensor(logits)
+        found = ctc(layer(given, tensor(padded), context=Context({})), labels)
+        alone = tensor(logits[:, real])
+        wanted = ctc(alone, labels)
+        assert found.item() == pytest.approx(wanted.item(), rel=1e-12)
+        gradient = grad(found, given).numpy()
+        np.testing.assert_allclose(gradient[:, real], grad(wanted, alone).numpy(), rtol=1e-9)
+        assert (gradient[padded] == 0).all()
+        said = ctc.output(layer(given, tensor(padded), context=Context({}))).numpy()[:, real]
+        assert np.array_equal(said, ctc.output(alone).numpy())
+
+
+@pytest.mark.parametrize(
+    ("fields", "mask", "dtype", "message"),
+    [
+        ({"blank": 4}, (2, 3), "bool", "blank is 4, but there are 4 classes"),
+        (
+            {},
+            (2, 4),
+            "bool",
+            "the padding mask has shape (2, 4), but the sequences have (batch, time) = (2, 3)",
+        ),
+        ({}, (2, 3), "int64", "its second input is a padding mask (bool), not int64"),
+    ],
+)
+def test_blank_padding_refuses_what_does_not_fit(fields, mask, dtype, message):
+    layer = make("layer", {"type": "blank_padding", **fields})
+    with pytest.raises((ShapeError, DtypeError)) as caught:
+        layer.setup(Spec((2, 3, 4), "float32"), Spec(mask, dtype), path="it")
+    assert str(caught.value) == (
+        f"layer 'it' (blank_padding): {message} (its inputs are float32[2, 3, 4], "
+        f"{dtype}[{mask[0]}, {mask[1]}])"
     )

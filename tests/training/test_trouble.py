@@ -5,7 +5,7 @@ import pytest
 
 import minidl as md
 from minidl import ops, registry
-from minidl.errors import CheckpointError, DivergedError, ShapeError
+from minidl.errors import CheckpointError, ConfigError, DivergedError, ShapeError
 from minidl.training import RunDirectory, fit, load
 from minidl.training.pipeline import make_trainer, prepare, reopen
 from minidl.training.state import RunState
@@ -227,6 +227,45 @@ def test_fewer_outputs_than_classes_are_an_error_before_the_first_step(small):
         "the model gives 5 values a sample, but dataset 'digits' has 10 classes; "
         "end the model with a layer of units = 10"
     )
+
+
+def test_one_output_for_more_than_two_classes_is_an_error(small):
+    with pytest.raises(ShapeError) as caught:
+        prepare(small("model.layers[4].units=1", "loss.type=binary_cross_entropy"))
+    assert str(caught.value).startswith(
+        "the model gives 1 value a sample, but dataset 'digits' has 10 classes; "
+    )
+
+
+def test_places_without_a_class_must_be_ignored(small, tmp_path):
+    np.savez(tmp_path / "d.npz", x=np.zeros((4, 3, 2)), y=np.array([[0, 1, -100]] * 4))
+    config = {
+        "name": "tags",
+        "data": {"dataset": "npz", "path": str(tmp_path / "d.npz"), "task": "classification"},
+        "model": {"layers": [{"type": "linear", "units": 2}]},
+        "loss": {"type": "cross_entropy"},
+        "optimizer": "sgd",
+    }
+    with pytest.raises(ConfigError) as caught:
+        prepare(config)
+    assert str(caught.value) == (
+        f"some targets of dataset 'npz' ({tmp_path}/d.npz) are -100, which is no class; "
+        "set ignore_index = -100 in [loss]"
+    )
+    prepare({**config, "loss": {"type": "cross_entropy", "ignore_index": -100}})
+
+
+def test_two_results_of_one_name_are_an_error(small):
+    twice = "training.metrics=['f1', { type = 'f1', average = 'micro' }]"
+    with pytest.raises(ConfigError) as caught:
+        fit(small(twice))
+    assert str(caught.value) == (
+        "[training] metrics: two results are called 'f1'; give one metric a name of its own: "
+        "{ type = ..., name = ... }"
+    )
+    named = "training.metrics=['f1', { type = 'f1', average = 'micro', name = 'micro_f1' }]"
+    results = fit(small(named, "training.epochs=1")).results["test"]
+    assert list(results) == ["loss", "f1", "micro_f1"]
 
 
 def test_weights_that_are_set_are_copied(small):
