@@ -76,6 +76,11 @@ def read_config(
     return load_config(path or DEFAULT_CONFIG, [*overrides, *options], plugins=plugins)
 
 
+def config_file(subject: str) -> Path | None:
+    """Return the config file that ``subject`` is the path of; None where it is a name."""
+    return Path(subject) if subject.endswith(".toml") or Path(subject).is_file() else None
+
+
 def print_json(value: Any) -> None:
     """Write ``value`` to stdout as JSON."""
     import json

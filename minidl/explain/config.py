@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minidl.backends import use_backend
 from minidl.errors import DataError
 from minidl.explain.network import BATCH, Numbers, explain_network
+from minidl.explain.symbols import TARGET
 from minidl.graph import Spec, tensor
 from minidl.graph.rules import Explanation
 from minidl.training.pipeline import Prepared, prepare
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from minidl.config import Config
 
 _UNNAMED_INPUT = "input"
+_RECONSTRUCTS = "{}: the input {}, which the network is to give back"
 
 
 def explain_config(
@@ -42,17 +45,23 @@ def explain_config(
     """
     prepared = prepare(config)
     model, part = prepared.model, prepared.splits.train
+    reconstructs, name = prepared.config.data.reconstruct, prepared.config.model.input
+    symbol = "x" if name == _UNNAMED_INPUT else name
+    target = Spec(part.targets.shape, part.targets.dtype.name)
     with use_backend(prepared.backend):
-        name = prepared.config.model.input
-        return explain_network(
+        explanation = explain_network(
             model.root,
             prepared.config.loss,
             model.layer_spec,
-            Spec(part.targets.shape, part.targets.dtype.name),
+            model.layer_spec if reconstructs else target,
             title=prepared.config.name,
-            input_name="x" if name == _UNNAMED_INPUT else name,
+            input_name=symbol,
             numbers=_numbers(prepared, sample) if values else None,
         )
+    if not reconstructs:
+        return explanation
+    remark = _RECONSTRUCTS.format(TARGET, symbol)
+    return replace(explanation, remarks=(remark, *explanation.remarks))
 
 
 def _numbers(prepared: Prepared, sample: int) -> Numbers:
@@ -62,4 +71,5 @@ def _numbers(prepared: Prepared, sample: int) -> Numbers:
     chosen = slice(sample, sample + BATCH)
     stored = tensor(part.inputs[chosen])
     inputs = prepared.config.data.dataset.prepare(stored).numpy()
-    return Numbers(inputs, part.targets[chosen], prepared.model.weights())
+    targets = inputs if prepared.config.data.reconstruct else part.targets[chosen]
+    return Numbers(inputs, targets, prepared.model.weights())

@@ -16,6 +16,10 @@ SPACINGS = (2.0**-10, 2.0**-14, 2.0**-18, 2.0**-7, 2.0**-4)
 """Tried in this order. Powers of two, so that x + h is exact; a stencil reaches out to 4h."""
 
 
+CLOSE = (2.0**-18, 2.0**-22, 2.0**-14, 2.0**-25)
+"""Spacings for functions with many kinks, in the order in which :func:`slope_near` tries them."""
+
+
 @dataclass(frozen=True)
 class Derivative:
     """A numerical derivative, and how far it may be off by its own judgement."""
@@ -62,6 +66,51 @@ def slopes(
         right = 4 * (function(h) - middle) - (function(2 * h) - middle)
         left = 4 * (middle - function(-h)) - (middle - function(-2 * h))
     return project(left) / (2 * h), project(right) / (2 * h)
+
+
+def slope_near(
+    function: Callable[[float], np.ndarray],
+    expected: float,
+    slack: float,
+    project: Callable[[np.ndarray], np.ndarray],
+    size: float = 0.0,
+) -> tuple[float, float] | None:
+    """Return the derivative of ``project(function(t))`` at t = 0 and how far rounding moves it.
+
+    None where kinks hide it.
+
+    A network of thousands of ReLUs has kinks next to every point, of which a finite difference
+    sees those within its spacing. So one that comes to ``expected`` at any of four spacings
+    confirms it. Where none does, one speaks against it if the function is straight there: if
+    both one-sided slopes, and the slope at the next finer spacing, are the same to within a
+    quarter of what ``expected`` is off by. A function that bends by more than that has a kink.
+
+    Parameters
+    ----------
+    expected : float
+        What the derivative should be.
+    slack : float
+        By how much a derivative may differ from ``expected`` and confirm it.
+    size : float
+        Norm of what ``project`` sums up at t = 0; its rounding error is added to ``slack``.
+    """
+    slopes: dict[float, float] = {}
+    bends: dict[float, float] = {}
+    rounding = {h: 2.0**-48 * size / h for h in CLOSE}  # a few rounding errors of float64
+    with np.errstate(all="ignore"):
+        middle = function(0.0)
+        for h in CLOSE:
+            right, left = function(h) - middle, middle - function(-h)
+            slopes[h] = float(project(right + left)) / (2 * h)
+            bends[h] = abs(float(project(right - left))) / h
+            if abs(slopes[h] - expected) <= slack + rounding[h]:
+                return slopes[h], rounding[h]
+        widest_first = sorted(CLOSE, reverse=True)
+        for h, finer in zip(widest_first, widest_first[1:], strict=False):
+            least = abs(slopes[h] - expected) / 4
+            if bends[h] <= least and abs(slopes[h] - slopes[finer]) <= least:
+                return slopes[h], rounding[h]
+    return None
 
 
 def _extrapolated(

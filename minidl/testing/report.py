@@ -26,6 +26,10 @@ class Check:
         The largest relative error that passes.
     elements : int
         How many numbers were compared.
+    total : int, optional
+        Of how many, where only a sample of them was compared.
+    kinks : int
+        How many points were left out because a kink lies too near for finite differences.
     """
 
     case: str
@@ -33,6 +37,8 @@ class Check:
     error: float = 0.0
     allowed: float = 0.0
     elements: int = 1
+    total: int | None = None
+    kinks: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,10 @@ class Tolerance:
     relative: float
     absolute: float
 
+    def widened(self, absolute: float) -> Tolerance:
+        """Return a tolerance of ``absolute`` more."""
+        return Tolerance(self.relative, self.absolute + absolute)
+
     def errors(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Return errors relative to the larger of both, softened so that ≤ relative passes.
 
@@ -94,6 +104,7 @@ def compare(
     words: tuple[str, str],
     explain: Callable[[tuple[int, ...]], str] | None = None,
     where: np.ndarray | None = None,
+    place: str | None = None,
 ) -> Check:
     """Compare element by element.
 
@@ -105,6 +116,8 @@ def compare(
         Given the index of the worst element, returns a sentence to end the message with.
     where : array of bool, optional
         Which elements to compare; default all.
+    place : str, optional
+        How the message says where it is; default the index of the worst element.
 
     Raises
     ------
@@ -118,7 +131,8 @@ def compare(
     if errors.size and errors.max() > tolerance.relative:
         index = tuple(int(i) for i in np.unravel_index(int(np.argmax(errors)), errors.shape))
         a, b = float(got[index]), float(expected[index])
-        place = f" at {list(index)}" if index else ""
+        if place is None:
+            place = f" at {list(index)}" if index else ""
         more = explain(index) if explain is not None else ""
         raise CheckError(
             f"{case}: {name} is wrong{place}: {words[0]} {a:.10g}, {words[1]} {b:.10g} "

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import re
 
 import numpy as np
@@ -86,6 +87,31 @@ def test_check_a_config(cli, config):
     result = cli("check", config)
     assert result.code == 0, result.err
     assert "loss 'cross_entropy': ok" in result.out
+
+
+def test_check_a_config_says_what_was_compared(cli, config):
+    result = cli("check", config, "--elements", "3")
+    assert "network 'small' on 3 training samples: ok" in result.out
+    line = r"the gradient by 'linear_1.weight' +3 of 1,024 elements, all along a direction +largest"
+    assert re.search(line, result.out)
+    assert "checking 4 parameters" in result.err
+    network, loss = json.loads(cli("check", config, "--json", "--elements", "3").out)
+    (check,) = [c for c in network["checks"] if c["name"] == "the gradient by 'linear_1.weight'"]
+    assert (check["elements"], check["of"], check["left_out_at_kinks"]) == (3, 1024, 0)
+    assert loss["subject"] == "loss 'cross_entropy'"
+
+
+@pytest.mark.parametrize("name", ["worked-example", "tabular", "autoencoder"])
+def test_check_and_explain_what_ships_with_minidl(cli, name):
+    assert cli("check", name).code == 0
+    assert cli("explain", name).code == 0
+
+
+@pytest.mark.data
+@pytest.mark.skipif("MINIDL_DATA" not in os.environ, reason="MINIDL_DATA is not set")
+@pytest.mark.parametrize("name", ["mlp", "cnn", "gpt"])
+def test_check_what_ships_with_minidl_on_its_data(cli, name):
+    assert cli("check", name, "--elements", "1").code == 0
 
 
 def test_check_of_something_unknown_suggests(cli):
