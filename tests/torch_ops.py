@@ -81,6 +81,7 @@ NO_COUNTERPART: dict[str, str] = {
     "log_band_recurrence": "a part of ctc, compared with it",
     "band_recurrence": "the gradient of log_band_recurrence, compared with ctc",
     "ravel_index": "a part of getitem, compared with it",
+    "in_range": "PyTorch checks indices and lengths within what takes them",
     "batch_hard_triplet": "PyTorch leaves the choice of triplets to its user",
     "rope": "PyTorch has no rotary positions",
     "sinusoidal_positions": "PyTorch has no positions of sines",

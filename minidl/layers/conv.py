@@ -16,7 +16,7 @@ from minidl.graph import Spec, Tensor, sample
 from minidl.initializers import Initializer
 from minidl.layers.base import Layer, layer
 from minidl.layers.linear import check_float
-from minidl.ops.conv import flat_padding, padding_pairs
+from minidl.ops.conv import padding_pairs, sequence_sides
 
 Count = Annotated[int, Ge(1)]
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
@@ -106,8 +106,7 @@ class Conv1d(Convolution):
     def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         padding = self.padding
         if self.padding_mode != "zeros":
-            steps = (1, self.kernel_size), (1, self.stride), (1, self.dilation)
-            _, sides = padding_pairs(flat_padding(padding), *steps)
+            sides = sequence_sides(padding, self.kernel_size, self.stride, self.dilation)
             x, padding = bordered(x, [sides], self.padding_mode), 0
         z = ops.conv1d(
             x,

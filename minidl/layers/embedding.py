@@ -55,4 +55,5 @@ class Embedding(Layer):
         self.parameter("weight", shape, self.init, symbol="W")
 
     def forward(self, x: Tensor, weight: Tensor) -> Tensor:
-        return ops.take(weight, x, axis=0)
+        last = self.num_embeddings - 1
+        return ops.take(weight, ops.in_range(x, low=0, high=last, name="index"), axis=0)

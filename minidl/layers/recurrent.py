@@ -353,7 +353,8 @@ def _valid(x: Tensor, padding: Tensor | None) -> Tensor:
         return ops.ones((time, batch), dtype="bool")
     if padding.dtype == "bool":
         return ~padding.T
-    return ops.arange(time).reshape(time, 1) < padding
+    lengths = ops.in_range(padding, low=0, high=time, name="length")
+    return ops.arange(time).reshape(time, 1) < lengths
 
 
 def _check_padding(padding: Spec, x: Spec) -> None:

@@ -52,7 +52,7 @@ class adaptive_avg_pool2d:
     """
 
     def compose(x, /, output_size):
-        size = _checked("adaptive_avg_pool2d", x, output_size)
+        size = _checked(x, output_size)
         if size == (1, 1):
             return mean(x, axis=(2, 3), keepdims=True)
         if all(n % m == 0 for n, m in zip(x.shape[2:], size, strict=True)):
@@ -95,7 +95,7 @@ class adaptive_max_pool2d:
 
     def compose(x, /, output_size):
         kernel = []
-        for axis, m in enumerate(_checked("adaptive_max_pool2d", x, output_size), 2):
+        for axis, m in enumerate(_checked(x, output_size), 2):
             bounds = _bounds(x.shape[axis], m)
             longest = max(b - a for a, b in bounds)
             kernel.append(longest)
@@ -121,8 +121,10 @@ class adaptive_avg_pool1d:
     """
 
     def compose(x, /, output_size):
-        image = as_image("adaptive_avg_pool1d", x)
-        return squeeze(adaptive_avg_pool2d(image, (1, single(output_size, "output_size"))), axis=2)
+        image = _nonempty(x)
+        return squeeze(
+            adaptive_avg_pool2d(image, (1, single(output_size, "output_size", 1))), axis=2
+        )
 
 
 @op(
@@ -145,8 +147,10 @@ class adaptive_max_pool1d:
     """
 
     def compose(x, /, output_size):
-        image = as_image("adaptive_max_pool1d", x)
-        return squeeze(adaptive_max_pool2d(image, (1, single(output_size, "output_size"))), axis=2)
+        image = _nonempty(x)
+        return squeeze(
+            adaptive_max_pool2d(image, (1, single(output_size, "output_size", 1))), axis=2
+        )
 
 
 @op(
@@ -184,14 +188,24 @@ class averaging_matrix:
         return xp.asarray(rows, dtype=dtype_object(xp, dtype))
 
 
-def _checked(name: str, x: Any, output_size: Any) -> Pair:
+def _checked(x: Any, output_size: Any) -> Pair:
     """Return the size of the result."""
     if x.ndim != 4 or min(x.shape[2:]) < 1:
         raise ShapeError(
-            f"{name}: takes images of shape (batch, channels, height, width) that have elements, "
+            f"takes images of shape (batch, channels, height, width) that have elements, "
             f"not {x.shape}"
         )
-    return pair(output_size, f"{name}: output_size", 1)
+    return pair(output_size, "output_size", 1)
+
+
+def _nonempty(x: Any) -> Any:
+    """Return sequences as images of height 1."""
+    image = as_image(x)
+    if not x.shape[2]:
+        raise ShapeError(
+            f"takes sequences of shape (batch, channels, length) that have elements, not {x.shape}"
+        )
+    return image
 
 
 def _bounds(length: int, windows: int) -> list[Pair]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 from minidl import registry
@@ -197,7 +198,11 @@ class rope:
     """
 
     def normalize(x, /, *, base=10000.0, interleaved=False, inverse=False):
-        return {"base": float(base), "interleaved": bool(interleaved), "inverse": bool(inverse)}
+        return {
+            "base": _base(base),
+            "interleaved": bool(interleaved),
+            "inverse": bool(inverse),
+        }
 
     def infer(x, /, *, base=10000.0, interleaved=False, inverse=False):
         if x.ndim < 2:
@@ -254,15 +259,17 @@ class sinusoidal_positions:
 
     def normalize(*, length, width, base=10000.0, dtype=DEFAULT_FLOAT):
         return {
-            "length": int(length),
-            "width": int(width),
-            "base": float(base),
+            "length": operator.index(length),
+            "width": operator.index(width),
+            "base": _base(base),
             "dtype": check_dtype(dtype),
         }
 
     def infer(*, length, width, base=10000.0, dtype=DEFAULT_FLOAT):
         if not is_float(dtype):
             raise DtypeError(f"sines have a float dtype, not {dtype}")
+        if min(length, width) < 0:
+            raise ShapeError(f"shape {(length, width)} has a negative length")
         return Spec((length, width), dtype)
 
     def forward(xp, *, length, width, base, dtype):
@@ -270,6 +277,12 @@ class sinusoidal_positions:
         pairs = xp.stack([xp.sin(angles), xp.cos(angles)], axis=-1)
         table = xp.reshape(pairs, (length, 2 * angles.shape[-1]))[:, :width]
         return xp.astype(table, dtype_object(xp, dtype))
+
+
+def _base(base: float) -> float:
+    if not 0 < base < math.inf:
+        raise GraphError(f"base must be above 0 and finite, not {base}")
+    return float(base)
 
 
 def _angles(xp: Any, length: int, width: int, base: float) -> Any:

@@ -19,6 +19,10 @@ from minidl.ops.shape import expand_dims, squeeze
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
 
+_LENGTHS = {3: "length", 4: "height, width"}
+_SIDES = "a number, (height, width) or ((top, bottom), (left, right))"
+_OR_NAMED = ", 'same' or 'valid'"
+
 
 def _attributes(w, stride, padding, dilation, groups):
     """Return the attributes of a convolution in canonical form."""
@@ -81,12 +85,7 @@ class conv2d:
 
     def infer(x, w, /, *, stride=1, padding=0, dilation=1, groups=1):
         _check_image(x)
-        _check_groups(x.shape[1], w.shape[0], groups)
-        if w.shape[1] * groups != x.shape[1]:
-            raise ShapeError(
-                f"an input with {x.shape[1]} channels in {groups} groups takes a weight of shape "
-                f"(out, {x.shape[1] // groups}, height, width), not {w.shape}"
-            )
+        _check_weight(x, w, groups)
         grid = grid_size(x.shape[2:], w.shape[2:], stride, padding, dilation)
         return Spec((x.shape[0], w.shape[0], *grid), x.dtype)
 
@@ -152,8 +151,7 @@ class conv_transpose2d:
     """
 
     def normalize(x, w, /, *, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
-        if padding == "same":
-            raise ShapeError("a transposed convolution takes padding as numbers, not 'same'")
+        _check_cut(padding)
         found = _attributes(w, stride, padding, dilation, groups)
         more = pair(output_padding, "output_padding", 0)
         for extra, step, reach in zip(more, found["stride"], found["dilation"], strict=True):
@@ -168,18 +166,7 @@ class conv_transpose2d:
 
     def infer(x, w, /, *, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
         _check_image(x)
-        _check_groups(x.shape[1], w.shape[1] * groups, groups)
-        if w.shape[0] != x.shape[1]:
-            raise ShapeError(
-                f"an input with {x.shape[1]} channels takes a weight of shape "
-                f"({x.shape[1]}, out / groups, height, width), not {w.shape}"
-            )
-        size = _image_size(x.shape[2:], w.shape[2:], stride, padding, dilation)
-        if min(x.shape[2:]) < 1 or min(w.shape[2:]) < 1 or min(size) < 1:
-            raise ShapeError(
-                f"an input of {times(x.shape[2:])} and a kernel of {times(w.shape[2:])} make "
-                f"an image of {times(size)} when padding {padding} is cut from it"
-            )
+        size = _spread_size(x, w, stride, padding, dilation, groups)
         return Spec((x.shape[0], w.shape[1] * groups, *size), x.dtype)
 
     def forward(xp, x, w, *, stride, padding, dilation, groups):
@@ -300,13 +287,17 @@ class conv1d:
     """
 
     def compose(x, w, /, *, stride=1, padding=0, dilation=1, groups=1):
-        _check_sequences("conv1d", x, w)
+        _check_sequences(x, w)
+        step, reach = single(stride, "stride", 1), single(dilation, "dilation", 1)
+        sides = sequence_sides(padding, w.shape[2], step, reach)
+        _check_weight(x, w, groups)
+        grid_size(x.shape[2:], w.shape[2:], (step,), (sides,), (reach,))
         z = conv2d(
             expand_dims(x, axis=2),
             expand_dims(w, axis=2),
-            stride=(1, single(stride, "stride")),
-            padding=flat_padding(padding),
-            dilation=(1, single(dilation, "dilation")),
+            stride=(1, step),
+            padding=((0, 0), sides),
+            dilation=(1, reach),
             groups=groups,
         )
         return squeeze(z, axis=2)
@@ -335,14 +326,19 @@ class conv_transpose1d:
     """
 
     def compose(x, w, /, *, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
-        _check_sequences("conv_transpose1d", x, w)
+        _check_sequences(x, w)
+        _check_cut(padding)
+        step, reach = single(stride, "stride", 1), single(dilation, "dilation", 1)
+        before, after = sequence_sides(padding, w.shape[2], step, reach)
+        extra = single(output_padding, "output_padding", 0)
+        _spread_size(x, w, (step,), ((before, after - extra),), (reach,), groups)
         z = conv_transpose2d(
             expand_dims(x, axis=2),
             expand_dims(w, axis=2),
-            stride=(1, single(stride, "stride")),
-            padding=flat_padding(padding),
-            output_padding=(0, single(output_padding, "output_padding")),
-            dilation=(1, single(dilation, "dilation")),
+            stride=(1, step),
+            padding=((0, 0), (before, after)),
+            output_padding=(0, extra),
+            dilation=(1, reach),
             groups=groups,
         )
         return squeeze(z, axis=2)
@@ -356,7 +352,7 @@ def grid_size(size, kernel, stride, padding, dilation) -> Pair:
     spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
     padded = [n + before + after for n, (before, after) in zip(size, padding, strict=True)]
     if min(kernel) < 1 or any(n < span for n, span in zip(padded, spans, strict=True)):
-        words = "" if tuple(dilation) == (1, 1) else f" with dilation {times(dilation)}"
+        words = "" if set(dilation) == {1} else f" with dilation {times(dilation)}"
         border = "" if tuple(padded) == tuple(size) else f" ({times(padded)} with its padding)"
         raise ShapeError(
             f"a kernel of {times(kernel)}{words} does not fit into an input of "
@@ -370,6 +366,28 @@ def _image_size(grid, kernel, stride, padding, dilation) -> Pair:
         (n - 1) * s + (k - 1) * d + 1 - before - after
         for n, k, s, d, (before, after) in zip(grid, kernel, stride, dilation, padding, strict=True)
     )
+
+
+def _spread_size(x, w, stride, padding, dilation, groups):
+    """Return the size of a transposed convolution; raise ShapeError unless all fits."""
+    _check_groups(x.shape[1], w.shape[1] * groups, groups)
+    if w.shape[0] != x.shape[1]:
+        raise ShapeError(
+            f"an input with {x.shape[1]} channels takes a weight of shape "
+            f"({x.shape[1]}, out / groups, {_LENGTHS[w.ndim]}), not {w.shape}"
+        )
+    if min(*x.shape[2:], *w.shape[2:]) < 1:
+        raise ShapeError(
+            f"takes an input and a kernel that have elements, not {times(x.shape[2:])} and "
+            f"{times(w.shape[2:])}"
+        )
+    size = _image_size(x.shape[2:], w.shape[2:], stride, padding, dilation)
+    if min(size) < 1:
+        raise ShapeError(
+            f"an input of {times(x.shape[2:])} and a kernel of {times(w.shape[2:])} make an "
+            f"output of {times(size)} when padding {shown_sides(padding)} is cut from it"
+        )
+    return size
 
 
 def _exact(size, kernel, stride, padding, dilation, grid) -> Padding:
@@ -419,20 +437,18 @@ def _columns(xp, x, kernel, stride, padding, dilation, groups, grid):
 
 def pair(value: Any, name: str, least: int) -> Pair:
     """Return one number, or one for height and one for width, as two."""
-    given = (value, value) if hasattr(value, "__index__") else tuple(value)
+    given = tuple(value) if isinstance(value, list | tuple) else (value, value)
     if len(given) != 2 or not all(hasattr(n, "__index__") and n >= least for n in given):
         raise ShapeError(f"{name} is a number or a pair of numbers from {least} on, not {value!r}")
     return operator.index(given[0]), operator.index(given[1])
 
 
-def single(value: Any, name: str) -> int:
+def single(value: Any, name: str, least: int) -> int:
     """Return the one number that a sequence takes."""
-    given = value if hasattr(value, "__index__") else tuple(value)
-    if isinstance(given, tuple):
-        if len(given) != 1:
-            raise ShapeError(f"{name} of a sequence is one number, not {value!r}")
-        given = given[0]
-    return operator.index(given)
+    given = tuple(value) if isinstance(value, list | tuple) else (value,)
+    if len(given) != 1 or not hasattr(given[0], "__index__") or given[0] < least:
+        raise ShapeError(f"{name} of a sequence is one number from {least} on, not {value!r}")
+    return operator.index(given[0])
 
 
 def times(size: Any) -> str:
@@ -440,21 +456,39 @@ def times(size: Any) -> str:
     return " x ".join(str(n) for n in size)
 
 
+def shown_sides(sides: Any) -> Any:
+    """Return the padding of a sequence or an image as messages give it."""
+    return sides if len(sides) > 1 else sides[0]
+
+
 def padding_pairs(padding, kernel, stride, dilation) -> Padding:
     """Return what is given as padding as ((top, bottom), (left, right))."""
+    forms = f"a number, (height, width), ((top, bottom), (left, right)){_OR_NAMED}"
+    return _named_sides(padding, kernel, stride, dilation) or side_pairs(padding, forms)
+
+
+def sequence_sides(padding: Any, kernel: int, stride: int, dilation: int) -> Pair:
+    """Return what is given as padding of a sequence as (before, after)."""
+    named = _named_sides(padding, (kernel,), (stride,), (dilation,))
+    forms = f"a number, (before, after){_OR_NAMED}"
+    return named[0] if named else both_sides(padding, forms)
+
+
+def _named_sides(padding, kernel, stride, dilation):
+    """Return what "same" and "valid" mean along each axis, None for another padding."""
     if padding == "valid":
-        return ((0, 0), (0, 0))
-    if padding == "same":
-        if stride != (1, 1):
-            raise ShapeError(
-                f"padding 'same' needs a stride of 1, not {times(stride)}; give it as numbers"
-            )
-        totals = [(k - 1) * d for k, d in zip(kernel, dilation, strict=True)]
-        return tuple((total // 2, total - total // 2) for total in totals)
-    return side_pairs(padding)
+        return ((0, 0),) * len(kernel)
+    if padding != "same":
+        return None
+    if set(stride) != {1}:
+        raise ShapeError(
+            f"padding 'same' needs a stride of 1, not {times(stride)}; give it as numbers"
+        )
+    totals = [(k - 1) * d for k, d in zip(kernel, dilation, strict=True)]
+    return tuple((total // 2, total - total // 2) for total in totals)
 
 
-def side_pairs(padding: Any) -> Padding:
+def side_pairs(padding: Any, forms: str = _SIDES) -> Padding:
     """Return a number, (height, width) or ((top, bottom), (left, right)) as the last of them."""
     given = (padding, padding) if hasattr(padding, "__index__") else padding
     try:
@@ -463,19 +497,20 @@ def side_pairs(padding: Any) -> Padding:
             raise TypeError
         return tuple((operator.index(before), operator.index(after)) for before, after in sides)
     except TypeError:
-        raise ShapeError(
-            f"padding is a number, (height, width), ((top, bottom), (left, right)), 'same' or "
-            f"'valid', not {padding!r}"
-        ) from None
+        raise ShapeError(f"padding is {forms}, not {padding!r}") from None
 
 
-def flat_padding(padding: Any) -> Any:
-    """Return the padding of a sequence as that of an image of height 1."""
-    if isinstance(padding, str):
-        return padding
-    if hasattr(padding, "__index__"):
-        return (0, padding)
-    return ((0, 0), tuple(padding))
+def both_sides(padding: Any, forms: str = "a number or (before, after)") -> Pair:
+    """Return a number or (before, after) as the latter."""
+    given = tuple(padding) if isinstance(padding, list | tuple) else (padding, padding)
+    if len(given) != 2 or not all(hasattr(n, "__index__") for n in given):
+        raise ShapeError(f"padding of a sequence is {forms}, not {padding!r}")
+    return operator.index(given[0]), operator.index(given[1])
+
+
+def _check_cut(padding: Any) -> None:
+    if padding == "same":
+        raise ShapeError("a transposed convolution takes padding as numbers, not 'same'")
 
 
 def _check_image(x: Spec) -> None:
@@ -485,13 +520,22 @@ def _check_image(x: Spec) -> None:
         raise DtypeError(f"takes floats, not {x.dtype}; convert with astype")
 
 
-def _check_sequences(name: str, x: Any, w: Any) -> None:
+def _check_sequences(x: Any, w: Any) -> None:
     for value in (x, w):
         if value.ndim != 3:
             raise ShapeError(
-                f"{name}: takes sequences of shape (batch, channels, length) and a weight of "
+                f"takes sequences of shape (batch, channels, length) and a weight of "
                 f"shape (out, in, length), not {x.shape} and {w.shape}"
             )
+
+
+def _check_weight(x: Any, w: Any, groups: int) -> None:
+    _check_groups(x.shape[1], w.shape[0], groups)
+    if w.shape[1] * groups != x.shape[1]:
+        raise ShapeError(
+            f"an input with {x.shape[1]} channels in {groups} groups takes a weight of shape "
+            f"(out, {x.shape[1] // groups}, {_LENGTHS[w.ndim]}), not {w.shape}"
+        )
 
 
 def _check_groups(inputs: int, outputs: int, groups: int) -> None:

@@ -255,6 +255,8 @@ def _number(value: Any, dtype: str) -> bool | int | float:
         return bool(value)
     if is_float(dtype):
         return float(value)
-    if value != int(value):
+    bits = int(dtype.lstrip("uint"))
+    low, high = (0, 2**bits) if dtype[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1))
+    if not (low <= value < high and value == int(value)):
         raise DtypeError(f"{value} is no value of dtype {dtype}")
     return int(value)

@@ -179,6 +179,8 @@ class ctc:
         check_reduction("ctc", reduction)
         _check_inputs(x, target, input_lengths, target_lengths, blank)
         where, maximum = registry.get("op", "where"), registry.get("op", "maximum")
+        input_lengths = _within(input_lengths, 1, x.shape[0], "input length")
+        target_lengths = _within(target_lengths, 0, target.shape[1], "target length")
         if x.dtype in LOW_PRECISION:
             x = x.astype("float32")  # float16 has no room for NEVER
         path, skip = _spelled(x, target, target_lengths, blank)
@@ -202,6 +204,7 @@ def _spelled(x: Tensor, target: Tensor, lengths: Tensor, blank: int) -> tuple[Te
     n, s = target.shape
     inside = _counted(s) < ops("op", "expand_dims")(lengths, axis=1)
     known = ops("op", "where")(inside, target.astype("int64"), blank)
+    known = _within(known, 0, x.shape[2] - 1, "class")
     blanks = ops("op", "full")((n, s), blank, dtype="int64")
     pairs = ops("op", "stack")([blanks, known], axis=2).reshape((n, 2 * s))
     end = ops("op", "full")((n, 1), blank, dtype="int64")
@@ -230,6 +233,10 @@ def _at_the_end(t: int, s: int, input_lengths: Tensor, target_lengths: Tensor) -
     behind = expand(_counted(s), axis=0) - 2 * expand(target_lengths.astype("int64"), axis=1)
     place = (behind == 0) | (behind == -1)
     return expand(time, axis=2) & expand(place, axis=0)
+
+
+def _within(x: Tensor, low: int, high: int, name: str) -> Tensor:
+    return registry.get("op", "in_range")(x, low=low, high=high, name=name)
 
 
 def _counted(n: int) -> Tensor:

@@ -70,7 +70,8 @@ class cosine_embedding:
     x, y : Tensor
         (N, D) or (D,).
     t : Tensor
-        (N,) or a scalar: 1 for like things, −1 for unlike ones.
+        (N,) or a scalar: 1 for like things, −1 for unlike ones. What is not above 0 counts as −1;
+        integers must be from −1 to 1.
     margin : float
         From −1 to 1: how alike unlike things may be.
     reduction : {"mean", "sum", "none"}
@@ -85,6 +86,8 @@ class cosine_embedding:
                 f"not {x.shape}, {y.shape} and {t.shape}"
             )
         ops = registry.get
+        if t.dtype in INTEGERS:
+            t = ops("op", "in_range")(t, low=-1, high=1, name="target")
         cosine = cosine_similarity(x, y, axis=-1)
         apart = ops("op", "maximum")(cosine - margin, 0.0)
         return reduced(ops("op", "where")(t > 0, 1.0 - cosine, apart), reduction)

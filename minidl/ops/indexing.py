@@ -275,6 +275,8 @@ class one_hot:
 
     def infer(indices, /, num_classes, *, axis=-1, dtype="float32"):
         require_integers(indices, "indices")
+        if num_classes < 0:
+            raise ShapeError(f"there cannot be {num_classes} classes")
         shape = indices.shape[:axis] + (num_classes,) + indices.shape[axis:]
         return Spec(shape, dtype)
 
@@ -283,6 +285,40 @@ class one_hot:
         classes = xp.reshape(classes, (num_classes,) + (1,) * (indices.ndim - axis))
         hot = xp.astype(xp.expand_dims(indices, axis=axis), xp.int64) == classes
         return xp.astype(hot, dtype_object(xp, dtype))
+
+
+@op(
+    "in_range",
+    no_gradient=_INTEGER_INPUT,
+    samples=[
+        sample([[0, 2], [3, 1]], low=0, high=3),
+        sample(Draw((0,), dtype="int32"), low=1, high=2, name="length"),
+    ],
+)
+class in_range:
+    """Integers as they are, of which none may lie outside a range.
+
+    z = x, where low ≤ x ≤ high
+
+    Parameters
+    ----------
+    x : Tensor of integers
+        On ``numpy`` one out of range is a DataError when the program runs; on other backends,
+        where checking would wait for the device, nothing is checked.
+    low, high : int
+    name : str
+        What an element is called in the error: "index", "length".
+    """
+
+    def normalize(x, /, *, low, high, name="value"):
+        return {"low": operator.index(low), "high": operator.index(high), "name": name}
+
+    def infer(x, /, *, low, high, name="value"):
+        require_integers(x, "its input")
+        return x
+
+    def forward(xp, x, *, low, high, name):
+        return xp.asarray(x, copy=True)
 
 
 @op(

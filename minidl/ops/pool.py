@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 from minidl.errors import ShapeError
 from minidl.graph.leaves import tensor
 from minidl.graph.op import Draw, op, sample
 from minidl.graph.spec import Spec
-from minidl.ops.conv import bordered, grid_size, pair, side_pairs, single, times, windows
+from minidl.ops.conv import (
+    bordered,
+    both_sides,
+    grid_size,
+    pair,
+    shown_sides,
+    side_pairs,
+    single,
+    times,
+    windows,
+)
 from minidl.ops.shape import expand_dims, squeeze
 
 _FIRST = "of equal maxima in a window the first, row by row, receives the gradient"
@@ -24,12 +33,16 @@ def _attributes(x, kernel_size, stride, padding, dilation, ceil_mode):
     steps = kernel if stride is None else pair(stride, "stride", 1)
     reach = pair(dilation, "dilation", 1)
     sides = side_pairs(padding)
-    if any(n < 0 for side in sides for n in side):
-        raise ShapeError(f"padding {padding} is negative; cut with a slice instead")
+    _check_border(sides, padding)
     if ceil_mode:
         axes = zip(x.shape[2:], kernel, steps, sides, reach, strict=True)
         sides = tuple(_stretched(*axis) for axis in axes)
     return {"kernel_size": kernel, "stride": steps, "padding": sides, "dilation": reach}
+
+
+def _check_border(sides, padding):
+    if any(n < 0 for side in sides for n in side):
+        raise ShapeError(f"padding {padding} is negative; cut with a slice instead")
 
 
 def _stretched(n, kernel, stride, sides, dilation):
@@ -44,16 +57,22 @@ def _stretched(n, kernel, stride, sides, dilation):
 
 
 def _pooled(x, kernel_size, stride, padding, dilation):
-    grid = grid_size(x.shape[2:], kernel_size, stride, padding, dilation)
-    axes = zip(x.shape[2:], grid, kernel_size, stride, padding, dilation, strict=True)
+    grid = _check_windows(x.shape[2:], kernel_size, stride, padding, dilation)
+    return x.with_shape((*x.shape[:2], *grid))
+
+
+def _check_windows(size, kernel_size, stride, padding, dilation):
+    """Return how many windows there are; raise ShapeError if one sees nothing but padding."""
+    grid = grid_size(size, kernel_size, stride, padding, dilation)
+    axes = zip(size, grid, kernel_size, stride, padding, dilation, strict=True)
     for n, count, kernel, step, (before, _), reach in axes:
         for start in range(-before, count * step - before, step):
             if not any(0 <= start + k * reach < n for k in range(kernel)):
                 raise ShapeError(
-                    f"padding {padding} leaves a window of {times(kernel_size)} without any "
-                    f"element of the input of {times(x.shape[2:])}"
+                    f"padding {shown_sides(padding)} leaves a window of {times(kernel_size)} "
+                    f"without any element of the input of {times(size)}"
                 )
-    return x.with_shape((*x.shape[:2], *grid))
+    return grid
 
 
 def _distinct(*shape):
@@ -401,12 +420,9 @@ class max_pool1d:
     """
 
     def compose(x, /, *, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-        z = max_pool2d(
-            as_image("max_pool1d", x),
-            **_flat(kernel_size, stride, padding),
-            dilation=(1, single(dilation, "dilation")),
-            ceil_mode=ceil_mode,
-        )
+        reach = single(dilation, "dilation", 1)
+        image, options = _flat(x, kernel_size, stride, padding, reach, ceil_mode)
+        z = max_pool2d(image, dilation=(1, reach), **options)
         return squeeze(z, axis=2)
 
 
@@ -432,27 +448,29 @@ class avg_pool1d:
     def compose(
         x, /, *, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True
     ):
-        z = avg_pool2d(
-            as_image("avg_pool1d", x),
-            **_flat(kernel_size, stride, padding),
-            ceil_mode=ceil_mode,
-            count_include_pad=count_include_pad,
-        )
+        image, options = _flat(x, kernel_size, stride, padding, 1, ceil_mode)
+        z = avg_pool2d(image, count_include_pad=count_include_pad, **options)
         return squeeze(z, axis=2)
 
 
-def as_image(name: str, x: Any) -> Any:
+def as_image(x: Any) -> Any:
     """Return sequences as images of height 1."""
     if x.ndim != 3:
-        raise ShapeError(
-            f"{name}: takes sequences of shape (batch, channels, length), not {x.shape}"
-        )
+        raise ShapeError(f"takes sequences of shape (batch, channels, length), not {x.shape}")
     return expand_dims(x, axis=2)
 
 
-def _flat(kernel_size: Any, stride: Any, padding: Any) -> dict[str, Any]:
-    """Return what is given for a sequence as it is for an image of height 1."""
-    kernel = single(kernel_size, "kernel_size")
-    step = kernel if stride is None else single(stride, "stride")
-    border = single(padding, "padding")
-    return {"kernel_size": (1, kernel), "stride": (1, step), "padding": (0, operator.index(border))}
+def _flat(
+    x: Any, kernel_size: Any, stride: Any, padding: Any, dilation: int, ceil_mode: bool
+) -> tuple[Any, dict[str, Any]]:
+    """Return sequences as images of height 1, and the options of their pooling as of images."""
+    image = as_image(x)
+    kernel = single(kernel_size, "kernel_size", 1)
+    step = kernel if stride is None else single(stride, "stride", 1)
+    sides = both_sides(padding)
+    _check_border((sides,), padding)
+    length = x.shape[2]
+    full = _stretched(length, kernel, step, sides, dilation) if ceil_mode else sides
+    _check_windows((length,), (kernel,), (step,), (full,), (dilation,))
+    options = {"kernel_size": (1, kernel), "stride": (1, step), "padding": ((0, 0), sides)}
+    return image, {**options, "ceil_mode": ceil_mode}

@@ -101,8 +101,8 @@ def test_conv2d_refuses_bytes_with_advice():
         (
             {"type": "conv_transpose1d", "out_channels": 4, "kernel_size": 3, "padding": 4},
             (8, 3, 4),
-            "conv_transpose1d: an input of 1 x 4 and a kernel of 1 x 3 make an image of 1 x -2 "
-            "when padding ((0, 0), (4, 4)) is cut from it",
+            "conv_transpose1d: an input of 4 and a kernel of 3 make an output of -2 when padding "
+            "(4, 4) is cut from it",
         ),
         (
             {"type": "adaptive_max_pool2d", "output_size": 2},

@@ -276,8 +276,8 @@ def test_conv2d_refuses_sizes_that_do_not_fit(image, weight, options, message):
             (1, 3, 1, 4),
             (3, 2, 3, 3),
             {"padding": (2, 0)},
-            "an input of 1 x 4 and a kernel of 3 x 3 make an image of -1 x 6 when padding "
-            "((2, 2), (0, 0)) is cut from it",
+            "an input of 1 x 4 and a kernel of 3 x 3 make an output of -1 x 6 when "
+            "padding ((2, 2), (0, 0)) is cut from it",
         ),
         (
             (1, 3, 4, 4),

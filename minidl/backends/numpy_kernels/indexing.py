@@ -73,6 +73,16 @@ def one_hot(
     return out
 
 
+@kernel("numpy", "in_range")
+def in_range(x: np.ndarray, *, low: int, high: int, name: str, out: np.ndarray) -> np.ndarray:
+    """Copy what was checked."""
+    if x.size and not low <= x.min() <= x.max() <= high:
+        wrong = (x < low) | (x > high)
+        raise DataError(f"{name} {_first(x, wrong)} is not from {low} to {high}")
+    np.copyto(out, x)
+    return out
+
+
 @kernel("numpy", "concat")
 def concat(*arrays: np.ndarray, axis: int, out: np.ndarray) -> np.ndarray:
     """Copy each array to its place."""
