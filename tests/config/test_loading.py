@@ -185,6 +185,14 @@ def test_the_resolved_config_is_a_config(parse, good):
     assert again.to_toml() == config.to_toml()
 
 
+def test_the_resolved_config_says_what_is_not_used(parse, good):
+    table = parse(good + '[schedule]\ntype = "cosine"\n').to_dict()
+    assert table["schedule"]["warmup_steps"] == 0
+    assert table["optimizer"]["groups"] == []
+    assert table["loss"]["axis"] == -1
+    assert {"name", "inputs", "repeat", "tie"}.isdisjoint(table["model"]["layers"][0])
+
+
 def test_the_resolved_config_is_laid_out_to_be_read(parse, good):
     layers = '"flatten", { type = "dropout", p = 0.5, name = "d" }'
     text = good.replace('{ type = "flatten" }', layers).replace(
