@@ -10,7 +10,7 @@ from minidl import ops
 from minidl.errors import ShapeError
 from minidl.graph import Draw, Spec, Tensor, sample
 from minidl.layers.base import Layer, layer
-from minidl.layers.linear import check_float
+from minidl.layers.checks import check_float
 
 _OFF_ZERO = Draw((3, 4), kinks=(0.0,))
 

@@ -15,7 +15,7 @@ from minidl.errors import ConfigError, ShapeError
 from minidl.graph import Draw, Spec, Tensor, sample
 from minidl.initializers import Initializer
 from minidl.layers.base import Context, Layer, layer
-from minidl.layers.position import check_padding_mask, check_sequence
+from minidl.layers.checks import check_padding_mask, check_sequence
 
 _PARTS = ("query", "key", "value")
 _MASK = Draw((2, 3), dtype="bool")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import field
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from annotated_types import Ge
 
@@ -15,7 +15,7 @@ from minidl.errors import ShapeError
 from minidl.graph import Spec, Tensor, sample
 from minidl.initializers import Initializer
 from minidl.layers.base import Layer, layer
-from minidl.layers.linear import check_float
+from minidl.layers.checks import check_images, check_numbers
 from minidl.ops.conv import padding_pairs, sequence_sides
 
 Count = Annotated[int, Ge(1)]
@@ -344,28 +344,3 @@ def bordered(x: Tensor, sides: Sequence[tuple[int, int]], mode: str, value: floa
 def as_pair(value: int | tuple[int, int]) -> tuple[int, int]:
     """Return one number for both axes as two."""
     return (value, value) if isinstance(value, int) else value
-
-
-def check_numbers(name: str, value: Any, least: int) -> None:
-    """Raise ValueError if a number in a field is less than ``least``."""
-    given = value if isinstance(value, tuple) else (value,)
-    wrong = [n for n in given if isinstance(n, int) and n < least]
-    if wrong:
-        raise ValueError(f"{name}: it is at least {least}, got {wrong[0]}")
-
-
-def check_images(x: Spec, ndim: int = 4) -> None:
-    """Raise ShapeError or DtypeError, with advice, unless x is a batch of images or sequences."""
-    if x.ndim != ndim:
-        what, shape, example = _WHAT[ndim]
-        raise ShapeError(
-            f"it takes {what}, of shape {shape}, not {x.shape}; put a 'reshape' before it if the "
-            f"numbers are there in another shape ({{ type = 'reshape', shape = {example} }})"
-        )
-    check_float(x)
-
-
-_WHAT = {
-    3: ("sequences with channels", "(batch, channels, length)", "[1, 100]"),
-    4: ("images with channels", "(batch, channels, height, width)", "[1, 28, 28]"),
-}

@@ -10,11 +10,11 @@ from typing import Annotated
 from annotated_types import Ge
 
 from minidl.component import make
-from minidl.errors import DtypeError, ShapeError
+from minidl.errors import ShapeError
 from minidl.graph import Spec, Tensor, sample
-from minidl.graph.spec import is_float
 from minidl.initializers import Initializer
 from minidl.layers.base import Layer, layer
+from minidl.layers.checks import check_float
 
 
 @layer("linear")
@@ -71,13 +71,3 @@ class Linear(Layer):
         if bias is not None:
             z = z + bias
         return z if x.ndim == 2 else z.reshape(*x.shape[:-1], self.units)
-
-
-def check_float(x: Spec) -> None:
-    """Raise DtypeError, with advice, if ``x`` is not of a float dtype."""
-    if not is_float(x.dtype):
-        raise DtypeError(
-            f"it takes floats, not {x.dtype}; convert and scale the data first "
-            f"(x.astype('float32') / 255 for images), or put an 'embedding' before it if these "
-            f"are indices"
-        )

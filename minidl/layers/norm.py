@@ -12,7 +12,7 @@ from minidl import ops
 from minidl.errors import ShapeError
 from minidl.graph import Spec, Tensor, sample
 from minidl.layers.base import Context, Layer, layer
-from minidl.layers.linear import check_float
+from minidl.layers.checks import check_float
 from minidl.ops.norm import (
     affine,
     along_channels,

@@ -10,8 +10,7 @@ from minidl import ops
 from minidl.errors import ShapeError
 from minidl.graph import Draw, Spec, Tensor, sample
 from minidl.layers.base import Layer, layer
-from minidl.layers.conv import check_images, check_numbers
-from minidl.layers.linear import check_float
+from minidl.layers.checks import check_float, check_images, check_numbers
 
 Count = Annotated[int, Ge(1)]
 

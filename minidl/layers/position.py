@@ -15,7 +15,7 @@ from minidl.graph import Draw, Spec, Tensor, sample
 from minidl.graph.spec import is_float
 from minidl.initializers import Initializer
 from minidl.layers.base import Layer, layer
-from minidl.layers.linear import check_float
+from minidl.layers.checks import check_padding_mask, check_sequence
 
 
 @layer("positional_embedding")
@@ -155,19 +155,3 @@ class BlankPadding(Layer):
     def forward(self, x: Tensor, padding: Tensor) -> Tensor:
         certain = ops.where(ops.arange(x.shape[2]) == self.blank, 0.0, -1e4).astype(x.dtype)
         return ops.where(ops.expand_dims(padding, axis=2), certain, x)
-
-
-def check_sequence(x: Spec) -> None:
-    """Raise DtypeError or ShapeError unless ``x`` is float of shape (batch, time, features)."""
-    check_float(x)
-    if x.ndim != 3:
-        raise ShapeError(f"it takes sequences, of shape (batch, time, features), not {x.shape}")
-
-
-def check_padding_mask(mask: Spec, x: Spec) -> None:
-    """Raise ShapeError unless ``mask`` has an element for each step of the sequences ``x``."""
-    if mask.shape != x.shape[:2]:
-        raise ShapeError(
-            f"the padding mask has shape {mask.shape}, but the sequences have "
-            f"(batch, time) = {x.shape[:2]}"
-        )

@@ -14,7 +14,7 @@ from minidl.graph import Draw, Spec, Tensor, sample
 from minidl.graph.spec import is_float
 from minidl.initializers import Initializer
 from minidl.layers.base import Context, Layer, layer
-from minidl.layers.position import check_padding_mask, check_sequence
+from minidl.layers.checks import check_padding_mask, check_sequence
 
 _MASK = Draw((2, 3), dtype="bool")
 _LENGTHS = Draw((2,), 1, 4, dtype="int64")

@@ -9,8 +9,8 @@ from minidl import ops
 from minidl.errors import ShapeError
 from minidl.graph import Spec, Tensor, sample
 from minidl.layers.base import Layer, layer
-from minidl.layers.conv import bordered, check_numbers
-from minidl.layers.linear import check_float
+from minidl.layers.checks import check_float, check_numbers
+from minidl.layers.conv import bordered
 
 
 @layer("upsample")

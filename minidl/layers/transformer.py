@@ -15,7 +15,7 @@ from minidl.graph import Draw, Spec, Tensor, sample
 from minidl.initializers import Initializer
 from minidl.layers.attention import check_heads
 from minidl.layers.base import Context, Layer, layer
-from minidl.layers.position import check_sequence
+from minidl.layers.checks import check_sequence
 
 _MASK = Draw((2, 3), dtype="bool")
 
