@@ -42,6 +42,9 @@ OPS: dict[str, str | Callable[..., Any]] = {
             *("pairwise_distance", "selu", "silu", "softplus"),
         )
     },
+    **{name: name for name in ("bitwise_and", "bitwise_or", "bitwise_xor", "outer")},
+    **{name: name for name in ("bitwise_left_shift", "bitwise_right_shift")},
+    "bitwise_invert": "bitwise_not",
     "equal": "eq",
     "gelu_erf": "nn.functional.gelu",
     "huber": "nn.functional.huber_loss",
@@ -50,6 +53,7 @@ OPS: dict[str, str | Callable[..., Any]] = {
     "ndtri": "special.ndtri",
     "permute_dims": "permute",
     "smooth_l1": "nn.functional.smooth_l1_loss",
+    "vecdot": "linalg.vecdot",
     "triplet_margin": "nn.functional.triplet_margin_loss",
 }
 """Each op that PyTorch has, with the path of PyTorch's function, or with a function of the op's
@@ -185,10 +189,11 @@ def _reduction(name: str, path: str, **defaults: Any) -> None:
         return z.reshape([1 if i in axes else n for i, n in enumerate(x.shape)]) if keepdims else z
 
 
-for _name in ("logsumexp", "mean", "prod", "sum"):
+for _name in ("all", "any", "count_nonzero", "logsumexp", "mean", "prod", "sum"):
     _reduction(_name, _name)
 _reduction("max", "amax")  # of equal maxima each receives a share, which max does not do
 _reduction("min", "amin")
+_reduction("std", "std", correction=0)
 _reduction("var", "var", correction=0)
 
 
@@ -216,12 +221,58 @@ def _argmin(x, axis=None, keepdims=False):
 
 @counterpart("cumulative_sum")
 def _cumulative_sum(x, axis=None, include_initial=False):
-    axis = axis or 0
-    z = torch.cumsum(x, axis)
-    return torch.cat([z.sum(axis, keepdim=True) * 0, z], axis) if include_initial else z
+    return _running(torch.cumsum, 0, x, axis or 0, include_initial)
+
+
+@counterpart("cumulative_prod")
+def _cumulative_prod(x, axis=None, include_initial=False):
+    return _running(torch.cumprod, 1, x, axis or 0, include_initial)
+
+
+def _running(function, initial, x, axis, include_initial):
+    if include_initial:
+        x = torch.cat([x.new_full([*x.shape[:axis], 1, *x.shape[axis + 1 :]], initial), x], axis)
+    return function(x, axis)
+
+
+@counterpart("diff")
+def _diff(x, axis=-1, n=1, prepend=None, append=None):
+    prepend, append = (
+        None if given is None else torch.as_tensor(given, dtype=x.dtype)
+        for given in (prepend, append)
+    )
+    return torch.diff(x, n, axis, prepend, append)
+
+
+# -- searching and sorting ---------------------------------------------------------------------
+
+
+@counterpart("argsort")
+def _argsort(x, axis=-1, descending=False, stable=True):
+    return torch.argsort(x, dim=axis, descending=descending, stable=True)
+
+
+@counterpart("sort")
+def _sort(x, axis=-1, descending=False, stable=True):
+    return torch.sort(x, dim=axis, descending=descending, stable=True).values
+
+
+@counterpart("isin")
+def _isin(x1, x2, invert=False):
+    return torch.isin(x1, x2, invert=invert)
+
+
+@counterpart("searchsorted")
+def _searchsorted(x1, x2, side="left"):
+    return torch.searchsorted(x1, x2, side=side)
 
 
 # -- shapes ------------------------------------------------------------------------------------
+
+
+@counterpart("broadcast_arrays")
+def _broadcast_arrays(*arrays):
+    return torch.broadcast_tensors(*arrays)
 
 
 @counterpart("broadcast_to")
@@ -252,6 +303,11 @@ def _matrix_transpose(x):
     return x.mT
 
 
+@counterpart("moveaxis")
+def _moveaxis(x, source, destination):
+    return torch.moveaxis(x, source, destination)
+
+
 @counterpart("pad")
 def _pad(x, pad_width, value=0.0):
     return F.pad(x, _sides(np.broadcast_to(pad_width, (x.ndim, 2)).tolist()), value=value)
@@ -270,6 +326,17 @@ def _pad_reflect(x, pad_width):
 @counterpart("pad_replicate")
 def _pad_replicate(x, pad_width):
     return F.pad(x, _sides(pad_width), mode="replicate")
+
+
+@counterpart("repeat")
+def _repeat(x, repeats, axis=None):
+    repeats = repeats if isinstance(repeats, int) else torch.tensor(repeats)
+    return torch.repeat_interleave(x, repeats, axis)
+
+
+@counterpart("roll")
+def _roll(x, shift, axis=None):
+    return torch.roll(x, shift, axis)
 
 
 def _sides(pairs: Sequence[Sequence[int]]) -> list[int]:
@@ -295,6 +362,11 @@ def _stack(*arrays, axis=0):
     return torch.stack(arrays, axis)
 
 
+@counterpart("tile")
+def _tile(x, repetitions):
+    return torch.tile(x, (repetitions,) if isinstance(repetitions, int) else repetitions)
+
+
 @counterpart("tril")
 def _tril(x, k=0):
     return torch.tril(x, k)
@@ -303,6 +375,11 @@ def _tril(x, k=0):
 @counterpart("triu")
 def _triu(x, k=0):
     return torch.triu(x, k)
+
+
+@counterpart("unstack")
+def _unstack(x, axis=0):
+    return torch.unbind(x, axis)
 
 
 # -- indexing ----------------------------------------------------------------------------------
@@ -348,6 +425,11 @@ def _take(x, indices, axis=None):
     return torch.index_select(x, axis, indices.reshape(-1)).reshape(shape)
 
 
+@counterpart("take_along_axis")
+def _take_along_axis(x, indices, axis=-1):
+    return torch.take_along_dim(x, torch.as_tensor(indices).long() % x.shape[axis], axis)
+
+
 # -- creation ----------------------------------------------------------------------------------
 
 
@@ -368,6 +450,18 @@ def _eye(n_rows, n_cols=None, k=0, dtype="float32"):
 @counterpart("full")
 def _full(shape, fill_value, dtype="float32"):
     return torch.full(shape, fill_value, dtype=getattr(torch, dtype))
+
+
+@counterpart("full_like")
+def _full_like(x, fill_value, dtype=None):
+    return torch.full_like(x, fill_value, dtype=dtype and getattr(torch, dtype))
+
+
+@counterpart("meshgrid")
+def _meshgrid(*arrays, indexing="xy"):
+    if len(arrays) == 1:  # of which PyTorch knows no exchange
+        return torch.meshgrid(*arrays, indexing="ij")
+    return torch.meshgrid(*arrays, indexing=indexing)
 
 
 @counterpart("linspace")
@@ -402,6 +496,11 @@ def _zeros_like(x, dtype=None):
 @counterpart("einsum")
 def _einsum(*operands, subscripts):
     return torch.einsum(subscripts, *operands)
+
+
+@counterpart("tensordot")
+def _tensordot(x1, x2, axes=2):
+    return torch.tensordot(x1, x2, dims=axes)
 
 
 @counterpart("orthogonalize")

@@ -20,6 +20,8 @@ _BINARY: dict[type[ast.operator], tuple[str, int]] = {
     ast.Mult: (r"\odot", _PRODUCT),
     ast.MatMult: (r"\,", _PRODUCT),
     ast.Mod: (r"\,\mathrm{mod}\,", _PRODUCT),
+    ast.LShift: (r"\ll", _LOOSE),
+    ast.RShift: (r"\gg", _LOOSE),
     ast.BitAnd: (r"\wedge", _LOOSE),
     ast.BitOr: (r"\vee", _LOOSE),
     ast.BitXor: (r"\oplus", _LOOSE),

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from minidl.backends.dtypes import dtype_object
-from minidl.errors import DtypeError, ShapeError
+from minidl.errors import DtypeError, GraphError, ShapeError
 from minidl.graph.op import op, sample
 from minidl.graph.spec import DEFAULT_FLOAT, DEFAULT_INTEGER, Spec, check_dtype, is_float
-from minidl.ops.shape import shape_tuple
+from minidl.ops.shape import broadcast_to, shape_tuple
 
 _NO_INPUTS = "it has no inputs"
 
@@ -240,6 +240,69 @@ class ones_like:
 
     def compose(x, /, *, dtype=None):
         return ones(x.shape, dtype=dtype or x.dtype)
+
+
+@op("full_like", samples=[sample((2, 3), fill_value=0.5), sample((2,), 7, dtype="int32")])
+class full_like:
+    """One number in the shape of a value, and in its dtype unless said otherwise.
+
+    z = fill_value
+    """
+
+    def compose(x, /, fill_value, *, dtype=None):
+        return full(x.shape, fill_value, dtype=dtype or x.dtype)
+
+
+@op(
+    "meshgrid",
+    samples=[
+        sample((2,), (3,)),
+        sample((2,), (3,), (1,), indexing="ij"),
+        sample((2,)),
+        sample((), (3,)),
+    ],
+)
+class meshgrid:
+    """The coordinates of all points of a grid, from those along each axis: a tuple of them.
+
+    z_k[i_0, i_1, …] = x_k[i_k]
+
+    Parameters
+    ----------
+    *arrays : Tensor
+        Coordinates along each axis, with one axis, or a number.
+    indexing : {"xy", "ij"}
+        Whether the first two axes of the grid are exchanged, as for images, or not.
+
+    Raises
+    ------
+    ShapeError
+        If coordinates have more than one axis.
+    GraphError
+        If ``indexing`` is neither.
+    """
+
+    def compose(*arrays, indexing="xy"):
+        if indexing not in ("xy", "ij"):
+            raise GraphError(f"indexing is 'xy' or 'ij', not {indexing!r}")
+        for array in arrays:
+            if array.ndim > 1:
+                raise ShapeError(f"takes coordinates with one axis, not of shape {array.shape}")
+        places = list(range(len(arrays)))
+        if indexing == "xy":
+            places[:2] = reversed(places[:2])
+        grid = [1] * len(arrays)
+        for array, place in zip(arrays, places, strict=True):
+            grid[place] = array.size
+        return tuple(
+            broadcast_to(array.reshape(_along(place, len(grid))), tuple(grid))
+            for array, place in zip(arrays, places, strict=True)
+        )
+
+
+def _along(axis: int, ndim: int) -> tuple[int, ...]:
+    """Return the shape of numbers along one of some axes."""
+    return tuple(-1 if i == axis else 1 for i in range(ndim))
 
 
 def _lengths(shape: int | Sequence[int]) -> tuple[int, ...]:

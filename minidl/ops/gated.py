@@ -9,7 +9,7 @@ from minidl.graph.op import op, sample
 from minidl.graph.spec import normalize_axis
 from minidl.ops.activation import sigmoid, softplus, tanh
 from minidl.ops.elementwise import erf, exp, square, where
-from minidl.ops.shape import split
+from minidl.ops.joining import split
 
 _ROOT_HALF = math.sqrt(0.5)
 _DENSITY = 1 / math.sqrt(2 * math.pi)
@@ -84,7 +84,7 @@ class gelu:
 
     def compose(x, /, *, approximate="none"):
         if approximate not in ("none", "tanh"):
-            raise GraphError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
+            raise GraphError(f"approximate is 'none' or 'tanh', not {approximate!r}")
         return gelu_erf(x) if approximate == "none" else gelu_tanh(x)
 
 
@@ -185,7 +185,7 @@ class glu:
     """
 
     def compose(x, /, *, axis=-1):
-        a, b = _halves("glu", x, axis)
+        a, b = _halves(x, axis)
         return a * sigmoid(b)
 
 
@@ -211,18 +211,14 @@ class swiglu:
     """
 
     def compose(x, /, *, axis=-1):
-        a, b = _halves("swiglu", x, axis)
+        a, b = _halves(x, axis)
         return silu(a) * b
 
 
-def _halves(name, x, axis):
-    try:
-        axis = normalize_axis(axis, x.ndim)
-    except ShapeError as error:
-        raise ShapeError(f"{name}: {error}") from None
+def _halves(x, axis):
+    axis = normalize_axis(axis, x.ndim)
     if x.shape[axis] % 2:
         raise ShapeError(
-            f"{name}: axis {axis} of shape {x.shape} has {x.shape[axis]} elements, which cannot "
-            f"be halved"
+            f"axis {axis} of shape {x.shape} has {x.shape[axis]} elements, which cannot be halved"
         )
     return split(x, 2, axis=axis)

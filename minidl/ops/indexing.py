@@ -147,6 +147,67 @@ class take:
 
 
 @op(
+    "take_along_axis",
+    promoted=(),
+    samples=[
+        sample((3, 4), Draw((3, 2), 0, 4, dtype="int64")),
+        sample((3, 4), [[0, -1, 2, 0], [1, 1, 0, -3]], axis=0),
+        sample((2, 3, 4), Draw((2, 1, 4), 0, 3, dtype="int32"), axis=1),
+        sample((2, 1, 4), [[[0], [3]]]),
+        sample((3, 4), Draw((3, 0), 0, 4, dtype="int64")),
+    ],
+)
+class take_along_axis:
+    """Elements by their indices along an axis, at each place of the other axes its own.
+
+    z[…,i,j,…] = x[…, indices[…,i,j,…], j, …],  along the axis of i
+
+    Parameters
+    ----------
+    indices : Tensor of integers, with as many axes as ``x``
+        Lengths of other axes than ``axis`` broadcast. Negative ones count from the end. Out of
+        range as for ``take``.
+    axis : int
+        Along which axis; ``argsort``, and ``argmax`` with ``keepdims``, make indices for it.
+
+    Raises
+    ------
+    ShapeError
+        If there is no such axis, or the shapes do not go together.
+    DtypeError
+        If ``indices`` are no integers.
+    """
+
+    def normalize(x, indices, /, *, axis=-1):
+        return {"axis": normalize_axis(axis, x.ndim)}
+
+    def infer(x, indices, /, *, axis=-1):
+        require_integers(indices, "indices")
+        if indices.ndim != x.ndim:
+            raise ShapeError(
+                f"a value of shape {x.shape} takes indices with {x.ndim} axes, "
+                f"not of shape {indices.shape}"
+            )
+        places = (*x.shape[:axis], indices.shape[axis], *x.shape[axis + 1 :])
+        return x.with_shape(broadcast_shapes(places, indices.shape))
+
+    def forward(xp, x, indices, *, axis):
+        return xp.take_along_axis(x, _wrapped(xp, indices, x.shape[axis]), axis=axis)
+
+    def backward(g, z, x, indices, *, axis):
+        own = [_counted(n, i, x.ndim) for i, n in enumerate(x.shape)]
+        places = ravel_index(*own[:axis], indices, *own[axis + 1 :], lengths=x.shape)
+        added = scatter_add(g.reshape(-1), places.reshape(-1), shape=(x.size,), axis=0)
+        return added.reshape(x.shape), None
+
+
+def _counted(length, axis, ndim):
+    """Return 0, 1, 2 … along one of some axes."""
+    numbers = registry.get("op", "arange")(length)
+    return numbers.reshape((length,) + (1,) * (ndim - axis - 1))
+
+
+@op(
     "scatter_add",
     promoted=(),
     samples=[
@@ -347,10 +408,7 @@ class getitem:
     """
 
     def compose(x, /, key):
-        try:
-            parsed = _parse(key, x.shape)
-        except (ShapeError, DtypeError) as error:
-            raise type(error)(f"getitem: {error}") from None
+        parsed = _parse(key, x.shape)
         if any(given != (0, n, 1) for given, n in zip(parsed.ranges, x.shape, strict=True)):
             x = slice_op(x, ranges=parsed.ranges)
         if x.shape != tuple(parsed.shape):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
-from minidl import registry
 from minidl.errors import DtypeError, ShapeError
 from minidl.graph.leaves import scalar_constant
 from minidl.graph.op import Draw, op, sample
-from minidl.graph.spec import DEFAULT_INTEGER, Spec, is_float, normalize_axes, normalize_axis
+from minidl.graph.spec import DEFAULT_INTEGER, Spec, is_float, normalize_axes
 from minidl.ops.elementwise import exp, where
+from minidl.ops.joining import concat
+from minidl.ops.linalg import permute_dims
+from minidl.ops.shape import broadcast_to, flip
 
 _AXES = [
     sample((3, 4)),
@@ -47,9 +49,9 @@ def _accumulated(x: Spec, /, *, axis=None, keepdims=False):
     return Spec(reduced_shape(x.shape, axis, keepdims), sum_dtype(x.dtype))
 
 
-def _extreme(x: Spec, /, *, axis=None, keepdims=False):
-    if x.dtype == "bool":
-        raise DtypeError("takes numbers, not bool; convert with astype")
+def extreme(x: Spec, /, *, axis=None, keepdims=False) -> Spec:
+    """Return the spec of an extreme over axes; refuse booleans, and axes without elements."""
+    require_numbers(x)
     refuse_empty(x, axis)
     return _reduced(x, axis=axis, keepdims=keepdims)
 
@@ -69,6 +71,12 @@ def sum_dtype(dtype: str) -> str:
     if is_float(dtype):
         return dtype
     return "uint64" if dtype.startswith("uint") else DEFAULT_INTEGER
+
+
+def require_numbers(x: Spec) -> None:
+    """Raise DtypeError if ``x`` is boolean, and so has no order."""
+    if x.dtype == "bool":
+        raise DtypeError("takes numbers, not bool; convert with astype")
 
 
 def refuse_empty(x: Spec, axes: tuple[int, ...]) -> None:
@@ -92,8 +100,8 @@ def _kept(value, x, axes):
     return value if leading or value.shape == shape else value.reshape(shape)
 
 
-def _widened(xp, x):
-    """Return x in a dtype that the standard's sums take: booleans as int64."""
+def widened(xp, x):
+    """Return ``x`` in a dtype that the standard's sums take: booleans as int64."""
     return xp.astype(x, xp.int64) if x.dtype == xp.bool else x
 
 
@@ -120,7 +128,7 @@ class sum:
     infer = _accumulated
 
     def forward(xp, x, *, axis, keepdims):
-        return xp.sum(_widened(xp, x), axis=axis, keepdims=keepdims)
+        return xp.sum(widened(xp, x), axis=axis, keepdims=keepdims)
 
     def backward(g, z, x, *, axis, keepdims):
         return _kept(g, x, axis)
@@ -147,6 +155,30 @@ class mean:
 
     def backward(g, z, x, *, axis, keepdims):
         return _kept(g, x, axis) / _count(x.shape, axis)
+
+
+def _corrected(x, /, *, axis=None, correction=0.0, keepdims=False):
+    return _axes(x, axis=axis, keepdims=keepdims) | {"correction": float(correction)}
+
+
+def _spread(x, /, *, axis=None, correction=0.0, keepdims=False):
+    return _reduced(x, axis=axis, keepdims=keepdims)
+
+
+def _spread_flops(z, x, *, axis, correction, keepdims):
+    return 4 * x.size
+
+
+def _freedom(x, axis, correction):
+    left = _count(x.shape, axis) - correction
+    return left if left > 0 else 0
+
+
+def _rest(x, axis):
+    """Return what is left of ``x`` when its mean is subtracted."""
+    rest = x - mean(x, axis=axis, keepdims=True)
+    # The mean of the rest is what rounding took from the mean: much, where x is far from 0.
+    return rest - mean(rest, axis=axis, keepdims=True)
 
 
 @op(
@@ -180,12 +212,9 @@ class var:
         Keep the reduced axes, with length 1.
     """
 
-    def normalize(x, /, *, axis=None, correction=0.0, keepdims=False):
-        axes = normalize_axes(axis, x.ndim)
-        return {"axis": axes, "correction": float(correction), "keepdims": bool(keepdims)}
-
-    def infer(x, /, *, axis=None, correction=0.0, keepdims=False):
-        return _reduced(x, axis=axis, keepdims=keepdims)
+    normalize = _corrected
+    infer = _spread
+    flops = _spread_flops
 
     def forward(xp, x, *, axis, correction, keepdims):
         rest = x - xp.mean(x, axis=axis, keepdims=True)
@@ -195,18 +224,41 @@ class var:
 
     def backward(g, z, x, *, axis, correction, keepdims):
         freedom = _freedom(x, axis, correction)
-        rest = x - mean(x, axis=axis, keepdims=True)
-        # The mean of the rest is what rounding took from the mean: much, where x is far from 0.
-        exact = rest - mean(rest, axis=axis, keepdims=True)
-        return _kept(g, x, axis) * 2 / freedom * exact
-
-    def flops(z, x, *, axis, correction, keepdims):
-        return 4 * x.size
+        return _kept(g, x, axis) * 2 / freedom * _rest(x, axis)
 
 
-def _freedom(x, axis, correction):
-    left = _count(x.shape, axis) - correction
-    return left if left > 0 else 0
+@op(
+    "std",
+    autocast="float32",
+    floating=True,
+    kink="where all elements are equal the gradient is 0",
+    samples=[
+        *(s for s in _distinct(_AXES) if s.inputs[0].shape),
+        sample((3, 4), correction=1),
+        sample((2, 3, 4), axis=(0, 2), correction=1, keepdims=True),
+    ],
+)
+class std:
+    """Standard deviation over axes: the root of ``var``.
+
+    z = √(Σ (x − μ)² / (n − correction)), where μ = Σ x / n
+
+    Parameters
+    ----------
+    x, axis, correction, keepdims
+        As of ``var``.
+    """
+
+    normalize = _corrected
+    infer = _spread
+    flops = _spread_flops
+
+    def forward(xp, x, **attributes):
+        return xp.sqrt(var.run(xp, x, **attributes))
+
+    def backward(g, z, x, *, axis, correction, keepdims):
+        each = g / where(z == 0, 1, z) / _freedom(x, axis, correction)
+        return _kept(each, x, axis) * _rest(x, axis)
 
 
 @op(
@@ -236,7 +288,7 @@ class logsumexp:
     """
 
     normalize = _axes
-    infer = _extreme
+    infer = extreme
 
     def forward(xp, x, *, axis, keepdims):
         top = xp.max(x, axis=axis, keepdims=True)
@@ -290,7 +342,7 @@ class prod:
         kept = [i for i in range(x.ndim) if i not in axis]
         last = xp.permute_dims(x, (*kept, *axis))
         flat = xp.reshape(last, (*(x.shape[i] for i in kept), _count(x.shape, axis)))
-        z = xp.prod(_widened(xp, flat), axis=-1)
+        z = xp.prod(widened(xp, flat), axis=-1)
         return xp.reshape(z, reduced_shape(x.shape, axis, keepdims))
 
     def backward(g, z, x, *, axis, keepdims):
@@ -305,7 +357,7 @@ class prod:
 
 
 def _permuted(x, order):
-    return x if order == tuple(range(x.ndim)) else registry.get("op", "permute_dims")(x, order)
+    return x if order == tuple(range(x.ndim)) else permute_dims(x, order)
 
 
 def _product_of_others(x):
@@ -315,7 +367,6 @@ def _product_of_others(x):
     2 n products in all, in log2(n) rounds.
     """
     *outer, length = x.shape
-    flip, concat = registry.get("op", "flip"), registry.get("op", "concat")
     if length < 2:
         return _ones(x.shape, x.dtype)
     if length % 2:
@@ -329,7 +380,7 @@ def _product_of_others(x):
 
 
 def _ones(shape, dtype):
-    return registry.get("op", "broadcast_to")(scalar_constant(1.0, dtype), shape)
+    return broadcast_to(scalar_constant(1.0, dtype), shape)
 
 
 # -- extremes ----------------------------------------------------------------------------------
@@ -362,7 +413,7 @@ class max:
     """
 
     normalize = _axes
-    infer = _extreme
+    infer = extreme
 
     def backward(g, z, x, *, axis, keepdims):
         return _shared(g, z, x, axis)
@@ -395,7 +446,7 @@ class min:
     """
 
     normalize = _axes
-    infer = _extreme
+    infer = extreme
 
     def backward(g, z, x, *, axis, keepdims):
         return _shared(g, z, x, axis)
@@ -408,144 +459,75 @@ def _shared(g, z, x, axis):
     return where(chosen, share, 0)
 
 
-_ARG_SAMPLES = [
-    sample(Draw((3, 4), distinct=True)),
-    sample(Draw((3, 4), distinct=True), axis=1),
-    sample(Draw((2, 3, 4), distinct=True), axis=-2, keepdims=True),
-    sample(Draw((3, 4), distinct=True), keepdims=True),
-    sample([[1.0, 3.0, 3.0], [2.0, 2.0, 1.0]], axis=1),
-    sample(()),
-    sample((0, 3), axis=1),
-    sample(Draw((3, 4), -9, 9, "int32"), axis=0),
+# -- counts and quantifiers --------------------------------------------------------------------
+
+_MIXED = sample([[0.0, 2.0, float("nan")], [0.0, 0.0, -0.0]], axis=1)
+_QUANTIFIED = [
+    *_INTEGERS[:1],
+    *(sample(Draw(s.inputs[0].shape, dtype="bool"), **s.attributes) for s in [*_AXES, *_EMPTY]),
+    _MIXED,
 ]
 
 
-def _one_axis(x, /, *, axis=None, keepdims=False):
-    return {
-        "axis": None if axis is None else normalize_axis(axis, x.ndim),
-        "keepdims": bool(keepdims),
-    }
+def _truth(x: Spec, /, *, axis=None, keepdims=False):
+    return _reduced(x, axis=axis, keepdims=keepdims).with_dtype("bool")
 
 
-def _position(x, /, *, axis=None, keepdims=False):
-    axes = normalize_axes(axis, x.ndim)
-    return _extreme(x, axis=axes, keepdims=keepdims).with_dtype(DEFAULT_INTEGER)
+@op("all", function="all", no_gradient="its output is boolean", samples=_QUANTIFIED)
+class all:
+    """Whether all elements over axes hold, or are not 0; true over none. NaN is not 0.
 
-
-@op(
-    "argmax",
-    function="argmax",
-    no_gradient="its output is an index",
-    samples=_ARG_SAMPLES,
-)
-class argmax:
-    """Index of the greatest element along an axis, the first of equals; int64.
-
-    z = the least i with x_i = max(x)
+    z = x_0 ∧ x_1 ∧ …
 
     Parameters
     ----------
     x : Tensor
-        Of any numeric dtype.
-    axis : int, optional
-        Along which axis; None for the index in row-major order.
+        Of any dtype.
+    axis : int or tuple of int, optional
+        What to reduce; None for all axes.
     keepdims : bool
         Keep the reduced axes, with length 1.
-
-    Raises
-    ------
-    ShapeError
-        If there are no elements to choose from.
     """
 
-    normalize = _one_axis
-    infer = _position
+    normalize = _axes
+    infer = _truth
 
 
-@op(
-    "argmin",
-    function="argmin",
-    no_gradient="its output is an index",
-    samples=_ARG_SAMPLES,
-)
-class argmin:
-    """Index of the least element along an axis, the first of equals; int64.
+@op("any", function="any", no_gradient="its output is boolean", samples=_QUANTIFIED)
+class any:
+    """Whether an element over axes holds, or is not 0; false over none. NaN is not 0.
 
-    z = the least i with x_i = min(x)
+    z = x_0 ∨ x_1 ∨ …
 
     Parameters
     ----------
     x : Tensor
-        Of any numeric dtype.
-    axis : int, optional
-        Along which axis; None for the index in row-major order.
+        Of any dtype.
+    axis : int or tuple of int, optional
+        What to reduce; None for all axes.
     keepdims : bool
         Keep the reduced axes, with length 1.
-
-    Raises
-    ------
-    ShapeError
-        If there are no elements to choose from.
     """
 
-    normalize = _one_axis
-    infer = _position
+    normalize = _axes
+    infer = _truth
 
 
-# -- running sums ------------------------------------------------------------------------------
+@op("count_nonzero", no_gradient="its output is a count", samples=_QUANTIFIED)
+class count_nonzero:
+    """How many elements over axes hold, or are not 0; int64. NaN is not 0.
 
-
-@op(
-    "cumulative_sum",
-    autocast="float32",
-    samples=[
-        sample((5,)),
-        sample((3, 4), axis=0),
-        sample((2, 3, 4), axis=-2),
-        sample((3, 4), axis=1, include_initial=True),
-        sample((3, 1), axis=1),
-        sample((3, 0), axis=1),
-        sample((3, 0), axis=1, include_initial=True),
-        sample(Draw((3, 4), -9, 9, "int32"), axis=0),
-        sample(Draw((3, 4), dtype="bool"), axis=1),
-    ],
-)
-class cumulative_sum:
-    """Running sum along an axis.
-
-    z_i = x_0 + … + x_i
+    z = Σ (x ≠ 0)
 
     Parameters
     ----------
     x : Tensor
-        Booleans and integers are summed as int64, unsigned ones as uint64.
-    axis : int, optional
-        Along which axis; may be left out if there is only one.
-    include_initial : bool
-        Begin with the empty sum, 0, which makes the axis longer by one.
-
-    Raises
-    ------
-    ShapeError
-        If there is no such axis, or several and none is named.
+        Of any dtype.
+    axis : int or tuple of int, optional
+        What to count over; None for all axes.
+    keepdims : bool
+        Keep the reduced axes, with length 1.
     """
 
-    def normalize(x, /, *, axis=None, include_initial=False):
-        if axis is None and x.ndim != 1:
-            raise ShapeError(f"shape {x.shape} has {x.ndim} axes, not one; name one by axis=")
-        chosen = normalize_axis(0 if axis is None else axis, x.ndim)
-        return {"axis": chosen, "include_initial": bool(include_initial)}
-
-    def infer(x, /, *, axis=None, include_initial=False):
-        shape = list(x.shape)
-        shape[axis] += include_initial
-        return Spec(tuple(shape), sum_dtype(x.dtype))
-
-    def forward(xp, x, *, axis, include_initial):
-        return xp.cumulative_sum(_widened(xp, x), axis=axis, include_initial=include_initial)
-
-    def backward(g, z, x, *, axis, include_initial):
-        flip = registry.get("op", "flip")
-        if include_initial:
-            g = g[(*[slice(None)] * axis, slice(1, None))]
-        return flip(cumulative_sum(flip(g, axis=axis), axis=axis), axis=axis)
+    def compose(x, /, *, axis=None, keepdims=False):
+        return sum(x if x.dtype == "bool" else x != 0, axis=axis, keepdims=keepdims)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
 from typing import Any
 
 from minidl.backends.dtypes import dtype_object
@@ -18,9 +17,9 @@ from minidl.graph.spec import (
     is_float,
     normalize_axes,
     normalize_axis,
-    promote,
 )
 from minidl.ops.indexing import slice_op
+from minidl.ops.linalg import permute_dims
 
 
 @op(
@@ -145,6 +144,28 @@ class broadcast_to:
         return g
 
 
+@op("broadcast_arrays", samples=[sample((3, 1), (4,)), sample((2, 3), ())])
+class broadcast_arrays:
+    """Several values repeated until all have one shape: a tuple of them.
+
+    z_k[…,i,j…] = x_k[i, 0 …]
+
+    Parameters
+    ----------
+    *arrays : Tensor
+        Each keeps its dtype.
+
+    Raises
+    ------
+    ShapeError
+        If their shapes do not broadcast.
+    """
+
+    def compose(*arrays):
+        shape = broadcast_shapes(*(array.shape for array in arrays))
+        return tuple(broadcast_to(array, shape) for array in arrays)
+
+
 @op(
     "expand_dims",
     view=True,
@@ -215,94 +236,6 @@ class squeeze:
         return expand_dims(g, axis=axis)
 
 
-@op(
-    "concat",
-    samples=[
-        sample((2, 3), (1, 3), (4, 3)),
-        sample((2, 3), (2, 1), axis=-1),
-        sample((2, 0), (2, 2), axis=1),
-    ],
-)
-class concat:
-    """Values joined along an axis they have.
-
-    z = [a, b, …]
-
-    Parameters
-    ----------
-    *arrays : Tensor, or one sequence of them
-        Their shapes agree but for ``axis``.
-    axis : int
-        The axis along which they are joined.
-    """
-
-    def normalize(*arrays, axis=0):
-        if not arrays:
-            raise ShapeError("there is nothing to join")
-        return {"axis": normalize_axis(axis, arrays[0].ndim)}
-
-    def infer(*arrays, axis=0):
-        first = arrays[0].shape
-        for array in arrays[1:]:
-            if _without(array.shape, axis) != _without(first, axis) or array.ndim != len(first):
-                raise ShapeError(
-                    f"shapes {first} and {array.shape} differ in more than axis {axis}, "
-                    f"along which they are joined"
-                )
-        joined = (*first[:axis], sum(array.shape[axis] for array in arrays), *first[axis + 1 :])
-        return Spec(joined, promote(array.dtype for array in arrays))
-
-    def forward(xp, *arrays, axis):
-        return xp.concat(arrays, axis=axis)
-
-    def backward(g, z, *arrays, axis):
-        return _parts(g, [array.shape[axis] for array in arrays], axis)
-
-
-@op("stack", samples=[sample((2, 3), (2, 3)), sample((2,), (2,), (2,), axis=-1)])
-class stack:
-    """Values of one shape joined along a new axis.
-
-    z[…,k,…] = arrays[k]
-
-    Parameters
-    ----------
-    *arrays : Tensor, or one sequence of them
-        All of one shape.
-    axis : int
-        Where the new axis stands in the result.
-    """
-
-    def compose(*arrays, axis=0):
-        shapes = {array.shape for array in arrays}
-        if len(shapes) != 1:
-            found = ", ".join(str(shape) for shape in sorted(shapes)) or "none"
-            raise ShapeError(f"stack: takes values of one shape, not {found}")
-        return concat(*(expand_dims(array, axis=axis) for array in arrays), axis=axis)
-
-
-@op("split", samples=[sample((6, 2), parts=3), sample((2, 6), parts=(1, 2, 3), axis=1)])
-class split:
-    """A value cut into parts along an axis: a tuple of them.
-
-    z_k = x[…, start_k : start_k + length_k, …]
-
-    Parameters
-    ----------
-    parts : int or sequence of int
-        How many equal parts, or the length of each part.
-    axis : int
-        The axis that is cut.
-    """
-
-    def compose(x, /, parts, axis=0):
-        try:
-            axis = normalize_axis(axis, x.ndim)
-        except ShapeError as error:
-            raise ShapeError(f"split: {error}") from None
-        return _parts(x, _part_lengths(parts, x.shape[axis], axis), axis)
-
-
 @op("flip", view=True, samples=[sample((2, 3)), sample((2, 3), axis=-1)])
 class flip:
     """The elements in reverse order along axes.
@@ -326,6 +259,86 @@ class flip:
 
     def backward(g, z, x, *, axis):
         return flip(g, axis=axis)
+
+
+@op(
+    "roll",
+    samples=[
+        sample((2, 3), shift=1),
+        sample((2, 3), shift=-2, axis=1),
+        sample((2, 3), shift=(1, 7), axis=(0, -1)),
+        sample((0, 3), shift=1, axis=1),
+    ],
+)
+class roll:
+    """The elements moved along axes; what leaves at the end comes back at the beginning.
+
+    z[…,i,…] = x[…, (i − shift) mod n, …]
+
+    Parameters
+    ----------
+    shift : int or tuple of int
+        By how many places, for each axis.
+    axis : int or tuple of int, optional
+        Along which axes; None for the flattened value.
+
+    Raises
+    ------
+    ShapeError
+        If there is no such axis, or not one shift for each.
+    """
+
+    def normalize(x, /, shift, *, axis=None):
+        if axis is None:
+            return {"shift": operator.index(shift), "axis": None}
+        axes = _in_order(axis, x.ndim)
+        shifts = tuple(shift) if isinstance(shift, Sequence) else (shift,) * len(axes)
+        if len(shifts) != len(axes):
+            raise ShapeError(f"{len(shifts)} shifts were given for {len(axes)} axes")
+        return {"shift": tuple(operator.index(by) for by in shifts), "axis": axes}
+
+    def infer(x, /, shift, *, axis=None):
+        return x
+
+    def forward(xp, x, *, shift, axis):
+        return xp.roll(x, shift, axis=axis)
+
+    def backward(g, z, x, *, shift, axis):
+        back = -shift if axis is None else tuple(-by for by in shift)
+        return roll(g, back, axis=axis)
+
+
+@op(
+    "moveaxis",
+    samples=[
+        sample((2, 3, 4), source=0, destination=-1),
+        sample((2, 3, 4), source=(0, 1), destination=(2, 0)),
+        sample((2,), source=(), destination=()),
+    ],
+)
+class moveaxis:
+    """The same elements with some axes at other positions, the others in their order.
+
+    z = permute_dims(x, …)
+
+    Parameters
+    ----------
+    source, destination : int or tuple of int
+        Where axes stand, and where they shall stand.
+
+    Raises
+    ------
+    ShapeError
+        If there is no such axis, one is named twice, or the two are not equally many.
+    """
+
+    def compose(x, /, source, destination):
+        moved, places = (_in_order(axes, x.ndim) for axes in (source, destination))
+        if len(moved) != len(places):
+            raise ShapeError(f"{len(moved)} axes cannot be moved to {len(places)} places")
+        held = dict(zip(places, moved, strict=True))
+        rest = iter(axis for axis in range(x.ndim) if axis not in moved)
+        return permute_dims(x, tuple(held[i] if i in held else next(rest) for i in range(x.ndim)))
 
 
 @op(
@@ -426,34 +439,11 @@ def shape_tuple(shape: int | Sequence[int]) -> tuple[int, ...]:
         raise ShapeError(f"a shape is made of integers, not {shape!r}") from None
 
 
-def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
-    return shape[:axis] + shape[axis + 1 :]
-
-
-def _parts(x: Any, lengths: Sequence[int], axis: int) -> tuple[Any, ...]:
-    """Cut ``x`` along ``axis`` into consecutive parts."""
-    full = [(0, n, 1) for n in x.shape]
-    bounds = pairwise(accumulate(lengths, initial=0))
-    return tuple(
-        slice_op(x, ranges=[*full[:axis], (start, stop, 1), *full[axis + 1 :]])
-        for start, stop in bounds
-    )
-
-
-def _part_lengths(parts: int | Sequence[int], length: int, axis: int) -> list[int]:
-    if isinstance(parts, int):
-        if parts < 1 or length % parts:
-            raise ShapeError(
-                f"split: axis {axis} of length {length} cannot be cut into {parts} equal parts; "
-                f"give the length of each part"
-            )
-        return [length // parts] * parts
-    lengths = [operator.index(n) for n in parts]
-    if sum(lengths) != length or any(n < 0 for n in lengths):
-        raise ShapeError(
-            f"split: parts of lengths {lengths} do not make up axis {axis} of length {length}"
-        )
-    return lengths
+def _in_order(axes: int | Sequence[int], ndim: int) -> tuple[int, ...]:
+    """Return axes in the order in which they are given, counted from the front."""
+    normalize_axes(axes, ndim)  # refuses an axis that is named twice
+    given = axes if isinstance(axes, Sequence) else (axes,)
+    return tuple(normalize_axis(axis, ndim) for axis in given)
 
 
 def _pad_widths(pad_width: Any, ndim: int) -> tuple[tuple[int, int], ...]:

@@ -36,9 +36,10 @@ _TIED = [[2.0, 2.0, 1.0], [1.0, 2.0, 1.0], [0.0, 0.0, 0.0]]
 
 MORE: dict[str, list[Sample]] = {
     **dict.fromkeys(
-        ("logsumexp", "max", "mean", "min", "prod", "sum", "var"),
+        ("logsumexp", "max", "mean", "min", "prod", "std", "sum", "var"),
         [*_REDUCTIONS, *_EMPTY_REDUCTIONS],
     ),
+    **dict.fromkeys(("all", "any", "count_nonzero"), [*_REDUCTIONS, *_EMPTY_REDUCTIONS]),
     **dict.fromkeys(("argmax", "argmin"), [*_ONE_AXIS, *_EMPTY_REDUCTIONS[:2]]),
     **dict.fromkeys(("softmax", "log_softmax"), _SOFTMAXES),
     "avg_pool1d": [sample((1, 2, 8), kernel_size=3, stride=2, ceil_mode=True)],
@@ -84,7 +85,20 @@ def test_ops_are_those_of_pytorch(name, call):
 _AROUND = [-1e4, -100.0, -30.0, -10.0, -1.0, -1e-6, 0.0, 1e-6, 1.0, 10.0, 30.0, 100.0, 1e4]
 _SCORES = [[1e4, -1e4, 0.0], [-1e4, 1e4, 1e4], [1e4, 1e4, 1e4], [0.0, 1e-6, -1e-6]]
 
+_JUMPS = [-2.5, -2.0, -1.5, -0.5, -0.0, 0.0, 0.5, 1.5, 2.0, 2.5]
+
 AT_THE_EDGE = [
+    *((name, sample(_JUMPS)) for name in ("ceil", "floor", "round", "signbit", "trunc")),
+    *((name, sample(_AROUND)) for name in ("asinh", "atan")),
+    *((name, sample([1e-30, 1e-6, 1.0, 1e6, 1e30])) for name in ("log10", "log2", "reciprocal")),
+    *((name, sample([6.0, -6.0], [3.0, 3.0])) for name in ("floor_divide", "remainder")),
+    ("atan2", sample([0.0, 0.0, 1.0, -1.0], [1.0, -1.0, 0.0, 0.0])),
+    ("copysign", sample([0.0, -2.0, 2.0], [-1.0, 0.0, -0.0])),
+    ("logaddexp", sample([1e4, -1e4, 1e4, 1e-6], [1e4, 1e4, -1e4, 0.0])),
+    *((name, sample(_TIED, axis=axis)) for name in ("argsort", "sort") for axis in (0, 1)),
+    ("sort", sample(_TIED, axis=1, descending=True)),
+    ("cumulative_prod", sample(_TIED, axis=0)),
+    ("std", sample(_TIED, axis=1)),
     *((name, sample(_AROUND)) for name in ("abs", "cos", "erf", "gelu_erf", "gelu_tanh", "relu")),
     *((name, sample(_AROUND)) for name in ("sigmoid", "sign", "sin", "square", "tanh")),
     *((name, sample([-1e4, -30.0, -1e-6, 0.0, 1e-6, 30.0])) for name in ("exp", "expm1")),

@@ -187,6 +187,15 @@ def var(
     return np.divide(out, freedom if freedom > 0 else 0, out=out)
 
 
+@kernel("numpy", "std")
+def std(
+    x: np.ndarray, *, axis: Axes, correction: float, keepdims: bool, out: np.ndarray
+) -> np.ndarray:
+    """The root of the accurate variance."""
+    var(x, axis=axis, correction=correction, keepdims=keepdims, out=out)
+    return np.sqrt(out, out=out)
+
+
 def _in_memory_order(x: np.ndarray, axis: Axes) -> bool:
     """Whether there is something to gain; over all axes at once NumPy adds by halves itself."""
     return bool(0 < len(axis) < x.ndim and x.dtype.char in "fd" and x.size and x.flags.c_contiguous)

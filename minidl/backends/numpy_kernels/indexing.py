@@ -20,6 +20,12 @@ def take(x: np.ndarray, indices: np.ndarray, *, axis: int, out: np.ndarray) -> n
     return np.take(x, _checked(indices, x.shape[axis], "take"), axis=axis, out=out, mode="clip")
 
 
+@kernel("numpy", "take_along_axis")
+def take_along_axis(x: np.ndarray, indices: np.ndarray, *, axis: int) -> np.ndarray:
+    """Take what ``take`` would in each row, checked as there."""
+    return np.take_along_axis(x, _checked(indices, x.shape[axis], "take_along_axis"), axis=axis)
+
+
 @kernel("numpy", "scatter_add")
 def scatter_add(
     x: np.ndarray, indices: np.ndarray, *, shape: tuple[int, ...], axis: int, out: np.ndarray
