@@ -251,20 +251,8 @@ class GRU(Recurrent):
 
     Attributes
     ----------
-    hidden_size : int
-        Length of the state.
-    num_layers : int
-        How many such layers, each taking the states of the one before it.
-    bias : bool
-        Whether biases are added.
-    dropout : float
-        Probability in training that an element is dropped of what one layer gives the next.
-    bidirectional : bool
-        Whether a second pass, with parameters of its own, goes through the sequence backwards.
-    output : {"sequence", "last", "state"}
-        Every state, the last, or the last of all layers.
-    init : Initializer, optional
-        First values of all parameters; default uniform within ±1/√hidden_size, as in PyTorch.
+    hidden_size, num_layers, bias, dropout, bidirectional, output, init
+        As for ``rnn``.
     """
 
     samples = (
@@ -299,20 +287,8 @@ class LSTM(Recurrent):
 
     Attributes
     ----------
-    hidden_size : int
-        Length of the state.
-    num_layers : int
-        How many such layers, each taking the states of the one before it.
-    bias : bool
-        Whether biases are added.
-    dropout : float
-        Probability in training that an element is dropped of what one layer gives the next.
-    bidirectional : bool
-        Whether a second pass, with parameters of its own, goes through the sequence backwards.
-    output : {"sequence", "last", "state"}
-        Every state, the last, or the last of all layers.
-    init : Initializer, optional
-        First values of all parameters; default uniform within ±1/√hidden_size, as in PyTorch.
+    hidden_size, num_layers, bias, dropout, bidirectional, output, init
+        As for ``rnn``.
     """
 
     samples = (
