@@ -5,6 +5,7 @@ It can be read without PyTorch: modules are made where it is there.
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -110,19 +111,33 @@ def _concat(*shapes, axis=1):
     return _of(lambda *xs: torch.cat(xs, axis))
 
 
+def _other_axes(shape, axis):
+    return [i for i in range(1, len(shape)) if i != axis % len(shape)]
+
+
 @counterpart("global_avg_pool")
-def _global_avg_pool(shape, keepdims=False):
-    return _of(lambda x: x.mean([*range(2, len(shape))], keepdim=keepdims))
+def _global_avg_pool(shape, axis=1, keepdims=False):
+    return _of(lambda x: x.mean(_other_axes(shape, axis), keepdim=keepdims))
 
 
 @counterpart("global_max_pool")
-def _global_max_pool(shape, keepdims=False):
-    return _of(lambda x: x.amax([*range(2, len(shape))], keepdim=keepdims))
+def _global_max_pool(shape, axis=1, keepdims=False):
+    return _of(lambda x: x.amax(_other_axes(shape, axis), keepdim=keepdims))
 
 
 @counterpart("log_softmax")
 def _log_softmax(shape, axis=-1):
     return nn.LogSoftmax(axis)
+
+
+@counterpart("multiply")
+def _multiply(*shapes):
+    return _of(lambda *xs: functools.reduce(torch.mul, xs))
+
+
+@counterpart("permute")
+def _permute(shape, axes):
+    return _of(lambda x: x.permute(0, *axes))
 
 
 @counterpart("pad")

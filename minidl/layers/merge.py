@@ -25,6 +25,28 @@ class Add(Layer):
         return functools.reduce(operator.add, xs)
 
 
+@layer("multiply")
+class Multiply(Layer):
+    """z = x_1 * x_2 * …: how a gate weighs what goes through.    ∂L/∂x_1 = ∂L/∂z * x_2 * …
+
+    The inputs are of one shape each; but an axis of length 1, other than the batch, is repeated
+    to the length that it has in another. So one number can weigh a channel of an image: what
+    ``global_avg_pool`` with ``keepdims`` gives, behind a layer or two, by the image itself.
+    """
+
+    samples = (
+        sample((2, 3), (2, 3)),
+        sample((2, 3, 4, 2), (2, 3, 1, 1)),
+        sample((2, 3, 1), (2, 1, 4), (2, 3, 4)),
+    )
+
+    def build(self, first: Spec, second: Spec, *others: Spec) -> None:
+        check_same_shapes((first, second, *others), repeat=True)
+
+    def forward(self, *xs: Tensor) -> Tensor:
+        return functools.reduce(operator.mul, xs)
+
+
 @layer("concat")
 class Concat(Layer):
     """The inputs one behind the other along an axis; their other axes must agree.
@@ -49,8 +71,13 @@ class Concat(Layer):
         return ops.concat(xs, axis=self.axis)
 
 
-def check_same_shapes(specs: tuple[Spec, ...], but: int | None = None) -> None:
-    """Raise ShapeError, naming two shapes and an axis, unless shapes agree on all axes ``but``."""
+def check_same_shapes(
+    specs: tuple[Spec, ...], but: int | None = None, repeat: bool = False
+) -> None:
+    """Raise ShapeError, naming two shapes and an axis, unless shapes agree on all axes ``but``.
+
+    With ``repeat`` a length of 1 agrees with any, but on the axis of the batch.
+    """
     first = specs[0].shape
     for number, (shape, _) in enumerate(specs[1:], start=2):
         if len(shape) != len(first):
@@ -59,7 +86,8 @@ def check_same_shapes(specs: tuple[Spec, ...], but: int | None = None) -> None:
                 f"{shape} has {len(shape)}"
             )
         for axis, (m, n) in enumerate(zip(first, shape, strict=True)):
-            if m != n and axis != but:
+            repeated = repeat and axis > 0 and 1 in (m, n)
+            if m != n and axis != but and not repeated:
                 raise ShapeError(
                     f"input 1 of shape {first} and input {number} of shape {shape} differ on "
                     f"axis {axis}: {m} and {n}"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 from annotated_types import Ge
 
 from minidl import ops
-from minidl.errors import ShapeError
+from minidl.errors import DtypeError, ShapeError
 from minidl.graph import Draw, Spec, Tensor, sample
+from minidl.graph.spec import normalize_axis
 from minidl.layers.base import Layer, layer
 from minidl.layers.checks import check_float, check_images, check_numbers
 
 Count = Annotated[int, Ge(1)]
+_MASK = Draw((2, 3), dtype="bool")
 
 
 class Pool2d(Layer):
@@ -328,16 +331,39 @@ class AdaptiveMaxPool2d(AdaptivePool2d):
 
 
 class GlobalPool(Layer):
-    """Base of pooling over all places of images or sequences."""
+    """Base of pooling over all places of images or sequences, of which some may be padding."""
 
+    axis: int = 1
     keepdims: bool = False
 
-    def build(self, x: Spec) -> None:
+    def build(self, x: Spec, padding: Spec | None = None) -> None:
         if x.ndim < 3:
             raise ShapeError(
                 f"it takes images or sequences, of shape (batch, channels, ...), not {x.shape}"
             )
         check_float(x)
+        axis = normalize_axis(self.axis, x.ndim)
+        if axis == 0:
+            raise ShapeError(f"axis {self.axis} is the batch; name that of the channels")
+        if padding is None:
+            return
+        if padding.dtype != "bool":
+            raise DtypeError(f"its second input is a padding mask (bool), not {padding.dtype}")
+        places = x.shape[:axis] + x.shape[axis + 1 :]
+        if padding.shape != places:
+            raise ShapeError(
+                f"the padding mask has shape {padding.shape}, but the input without axis "
+                f"{self.axis}, its channels, has {places}"
+            )
+
+    def places(self, ndim: int) -> tuple[int, ...]:
+        """Return the axes that are pooled over."""
+        return tuple(axis for axis in range(1, ndim) if axis != normalize_axis(self.axis, ndim))
+
+    def count(self, padding: Tensor, dtype: str) -> Tensor:
+        """Return how many elements of each channel are not padding."""
+        real = (~padding).astype(dtype)
+        return ops.sum(real, axis=self.places(padding.ndim), keepdims=self.keepdims)
 
 
 @layer("global_avg_pool")
@@ -346,18 +372,34 @@ class GlobalAvgPool(GlobalPool):
 
     z = mean of x over all axes but batch and channels
 
-    Input: float, shape (batch, channels, ...). Output: (batch, channels), ready for ``linear``.
+    Input: float, shape (batch, channels, ...). Behind it may stand a padding mask, bool of the
+    same shape without channels, true where the input is padding, which then counts for nothing;
+    a channel of nothing else becomes 0. Output: (batch, channels), ready for ``linear``.
+
+    Sequences as recurrent layers and attention give them, (batch, time, features), are pooled
+    over time with ``axis = -1``.
 
     Attributes
     ----------
+    axis : int
+        Where the channels stand.
     keepdims : bool
         Keep the other axes, with length 1.
     """
 
-    samples = (sample((2, 3, 4, 5)), sample((2, 3, 4), keepdims=True))
+    samples = (
+        sample((2, 3, 4, 5)),
+        sample((2, 3, 4), keepdims=True),
+        sample((2, 3, 4), _MASK, axis=-1),
+    )
 
-    def forward(self, x: Tensor) -> Tensor:
-        return ops.mean(x, axis=tuple(range(2, x.ndim)), keepdims=self.keepdims)
+    def forward(self, x: Tensor, padding: Tensor | None = None) -> Tensor:
+        axes = self.places(x.ndim)
+        if padding is None:
+            return ops.mean(x, axis=axes, keepdims=self.keepdims)
+        padding = ops.expand_dims(padding, axis=self.axis)
+        total = ops.sum(ops.where(padding, 0.0, x), axis=axes, keepdims=self.keepdims)
+        return total / ops.maximum(self.count(padding, x.dtype), 1.0)
 
 
 @layer("global_max_pool")
@@ -368,18 +410,25 @@ class GlobalMaxPool(GlobalPool):
 
     Equal maxima share the gradient equally.
 
-    Input: float, shape (batch, channels, ...). Output: (batch, channels), ready for ``linear``.
+    Input: float, shape (batch, channels, ...), and a padding mask as for ``global_avg_pool``.
+    Output: (batch, channels), ready for ``linear``.
 
     Attributes
     ----------
-    keepdims : bool
-        Keep the other axes, with length 1.
+    axis, keepdims
+        As for ``global_avg_pool``.
     """
 
     samples = (
         sample(Draw((2, 3, 4, 5), distinct=True)),
         sample(Draw((2, 3, 4), distinct=True), keepdims=True),
+        sample(Draw((2, 3, 4), distinct=True), _MASK, axis=-1),
     )
 
-    def forward(self, x: Tensor) -> Tensor:
-        return ops.max(x, axis=tuple(range(2, x.ndim)), keepdims=self.keepdims)
+    def forward(self, x: Tensor, padding: Tensor | None = None) -> Tensor:
+        axes = self.places(x.ndim)
+        if padding is None:
+            return ops.max(x, axis=axes, keepdims=self.keepdims)
+        padding = ops.expand_dims(padding, axis=self.axis)
+        z = ops.max(ops.where(padding, -math.inf, x), axis=axes, keepdims=self.keepdims)
+        return ops.where(self.count(padding, x.dtype) == 0, 0.0, z)

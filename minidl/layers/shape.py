@@ -7,6 +7,7 @@ from typing import Annotated
 
 from annotated_types import Ge
 
+from minidl import ops
 from minidl.errors import ShapeError
 from minidl.graph import Spec, Tensor, sample
 from minidl.graph.spec import normalize_axis
@@ -62,6 +63,43 @@ class Reshape(Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.reshape(x.shape[0], *_resolve(self.shape, x.shape))
+
+
+@layer("permute")
+class Permute(Layer):
+    """The axes of each sample in another order; the batch stays in front.
+
+    z[n, j, i] = x[n, i, j]   (for axes [2, 1])
+
+    Sequences are (batch, time, features) where recurrent layers and attention take them, and
+    (batch, channels, length) where convolutions and pooling do: ``axes = [2, 1]`` turns each into
+    the other.
+
+    Attributes
+    ----------
+    axes : tuple of int
+        Which axis of the input comes first behind the batch, which next …; counted as PyTorch's
+        ``permute`` counts them, so that 1 is the first behind the batch. Each occurs once.
+    """
+
+    samples = (sample((2, 3, 4), axes=[2, 1]), sample((2, 3, 4, 5), axes=[-1, 1, 2]))
+
+    axes: tuple[int, ...]
+
+    def build(self, x: Spec) -> None:
+        self._order(x.ndim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.permute_dims(x, self._order(x.ndim))
+
+    def _order(self, ndim: int) -> tuple[int, ...]:
+        order = (0, *(normalize_axis(axis, ndim) for axis in self.axes))
+        if sorted(order) != list(range(ndim)):
+            raise ShapeError(
+                f"axes are those behind the batch, 1 to {ndim - 1}, each once, "
+                f"not {list(self.axes)}"
+            )
+        return order
 
 
 @layer("slice")

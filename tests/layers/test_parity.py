@@ -73,8 +73,8 @@ LAYERS: dict[str, list[Any]] = {
     ],
     "flatten": _each(_ROWS, {}) + _each([(2, 3, 1, 4), (0, 2, 3)], {"start_axis": 2}),
     "gelu": _each(_ROWS, {}, {"approximate": "tanh"}),
-    "global_avg_pool": _each([*_IMAGES, *_SEQUENCES], {}, {"keepdims": True}),
-    "global_max_pool": _each([*_IMAGES, *_SEQUENCES], {}, {"keepdims": True}),
+    "global_avg_pool": _each([*_IMAGES, *_SEQUENCES], {}, {"keepdims": True}, {"axis": -1}),
+    "global_max_pool": _each([*_IMAGES, *_SEQUENCES], {}, {"keepdims": True}, {"axis": -1}),
     "glu": _each([(3, 4), (1, 2), (0, 6)], {}) + _each([(2, 6, 3)], {"axis": 1}),
     "group_norm": _each(_CHANNELS, *({"num_groups": n, "eps": 0.1} for n in (1, 2)))
     + _each(_CHANNELS, {"num_groups": 4, "affine": False, "eps": 0.5})
@@ -95,9 +95,13 @@ LAYERS: dict[str, list[Any]] = {
     "multi_head_attention": _each(_STEPS, {"num_heads": 1}, {"num_heads": 4, "bias": False})
     + _each(_STEPS, {"num_heads": 2, "causal": True})
     + [({"num_heads": 2}, (2, 3, 4), (2, 5, 3)), ({"num_heads": 1}, *[(1, 3, 4)] * 3)],
+    "multiply": [({}, shape, shape) for shape in _ROWS]
+    + [({}, *[(2, 3)] * 4)]
+    + [({}, (2, 4, 3, 5), (2, 4, 1, 1)), ({}, (2, 1, 3), (2, 4, 1)), ({}, (0, 3), (0, 1))],
     "pad": _each(_IMAGES, *({"padding": p} for p in (1, (1, 2), (0, 1, 2, 3))))
     + _each(_IMAGES[:2], *({"padding": 2, "mode": m} for m in ("reflect", "replicate", "circular")))
     + _each(_SEQUENCES, {"padding": (3, 0), "value": 0.5}),
+    "permute": _each(_SEQUENCES, {"axes": (2, 1)}) + _each(_IMAGES, {"axes": (-1, 1, 2)}),
     "positional_embedding": _each([(2, 3, 4), (1, 1, 1), (0, 2, 5)], {"max_length": 3}),
     "prelu": _each(_ROWS) + _each([(2, 4), (3, 4, 5), (0, 4, 1)], {"num_parameters": 4}),
     "relu": _each(_ROWS),

@@ -160,6 +160,21 @@ def test_reshape_refuses_lengths_without_meaning(shape, message):
     assert str(error.value) == f"layer 'reshape': {message}"
 
 
+@pytest.mark.parametrize("axes", [(3, 1, 2), (-1, -3, -2)])
+def test_permute_orders_the_axes_of_each_sample(axes):
+    x = np.arange(120.0).reshape(2, 3, 4, 5)
+    z = apply({"type": "permute", "axes": list(axes)}, x)
+    np.testing.assert_array_equal(z, x.transpose(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize("axes", [[1, 1], [0, 1], [0, 2, 1], [1], [2, 1, -1]])
+def test_permute_refuses_axes_that_are_not_all_but_the_batch(axes):
+    assert refusal({"type": "permute", "axes": axes}, ((2, 3, 4),)) == (
+        f"layer 'it' (permute, model.layers[0]): axes are those behind the batch, 1 to 2, each "
+        f"once, not {axes} (its input is float32[2, 3, 4])"
+    )
+
+
 @pytest.mark.parametrize(
     ("fields", "part"),
     [
@@ -279,6 +294,19 @@ def test_add_broadcasts_nothing():
     assert refusal("add", ((8, 3),), ((8, 3),), ((3,),)) == (
         "layer 'it' (add, model.layers[0]): input 1 of shape (8, 3) has 2 axes and input 3 of "
         "shape (3,) has 1 (its inputs are float32[8, 3], float32[8, 3], float32[3])"
+    )
+
+
+def test_multiply_repeats_axes_of_length_1_but_the_batch():
+    x, gate = np.arange(24.0).reshape(2, 3, 4), np.array([[[1.0], [2], [0]]] * 2)
+    np.testing.assert_array_equal(apply("multiply", x, gate, x), x * gate * x)
+    assert refusal("multiply", ((8, 3, 4),), ((1, 3, 4),)) == (
+        "layer 'it' (multiply, model.layers[0]): input 1 of shape (8, 3, 4) and input 2 of shape "
+        "(1, 3, 4) differ on axis 0: 8 and 1 (its inputs are float32[8, 3, 4], float32[1, 3, 4])"
+    )
+    assert refusal("multiply", ((8, 3),), ((8, 2),)) == (
+        "layer 'it' (multiply, model.layers[0]): input 1 of shape (8, 3) and input 2 of shape "
+        "(8, 2) differ on axis 1: 3 and 2 (its inputs are float32[8, 3], float32[8, 2])"
     )
 
 
