@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from minidl import registry
-from minidl.errors import ConfigError, PluginError, UnknownNameError, suggestion
+from minidl.errors import ConfigError, PluginError, UnknownNameError, field_hint
 
 C = TypeVar("C", bound="type[Component]")
 
@@ -199,7 +199,7 @@ def _problem(cls: type[Component], problem: Mapping[str, Any]) -> str:
     known = [f.name for f in config_fields(cls)]
     label = f"{cls.kind} '{cls.type_name}'" if cls.type_name else cls.__name__
     if problem["type"] == "extra_forbidden":
-        return f"{label}: unknown field '{where}'{suggestion(where, known)}"
+        return f"{label}: unknown field '{where}'{field_hint(where, known)}"
     if problem["type"] == "missing" and where in known:
         return f"{label}: missing field '{where}'"
     return f"{label}: {where}: {problem['msg']}, got {problem['input']!r}"

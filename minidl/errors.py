@@ -21,8 +21,9 @@ A message says what happened, where, and what to do about it.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
+
+from minidl.hints import is_inferred, nearest, same
 
 
 class MinidlError(Exception):
@@ -121,5 +122,21 @@ class DivergedError(MinidlError):
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the nearest known name, or an empty string."""
-    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"; did you mean '{matches[0]}'?" if matches else ""
+    found = nearest(name, known)
+    return f"; did you mean '{found}'?" if found else ""
+
+
+def field_hint(name: str, known: Iterable[str]) -> str:
+    """Return what to say of a field that there is not: as :func:`suggestion`, or to leave it out.
+
+    Parameters
+    ----------
+    name : str
+        The field that was given.
+    known : iterable of str
+        The fields that there are.
+    """
+    fields = list(known)
+    if is_inferred(name) and same(name, fields) is None:
+        return "; leave it out: sizes of inputs are inferred"
+    return suggestion(name, fields)

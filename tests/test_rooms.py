@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "minidl"
 
 ROOMS = (
+    "hints",
     "errors",
     "registry",
     "component",

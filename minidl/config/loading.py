@@ -109,10 +109,10 @@ def parse_config(
     table = _read_toml(text, source)
     given = _overrides(overrides, os.environ if environ is None else environ)
     merged, paths = apply(table, given)
-    labels = tuple(zip(paths, (override.label for override in given), strict=True))
+    labels = tuple(zip(paths, (override.short_label for override in given), strict=True))
     locator = Locator(source, positions(text), labels)
     checked = _validate(merged, locator, Path(directory), plugins)
-    return dataclasses.replace(checked, source_text=text, overrides=[label for _, label in labels])
+    return dataclasses.replace(checked, source_text=text, overrides=[o.label for o in given])
 
 
 def config_from_dict(

@@ -37,12 +37,17 @@ class Override:
     value : object
         The value, as TOML would give it.
     label : str
-        Where it came from, for messages: ``"--set training.epochs=3"``.
+        Where it came from, as it was written: ``"--set training.epochs=3"``.
     """
 
     path: Path
     value: Any
     label: str
+
+    @property
+    def short_label(self) -> str:
+        """The label as messages give it, without the end of a long value."""
+        return self.label if len(self.label) <= 60 else f"{self.label[:57]}..."
 
     @classmethod
     def parse(cls, assignment: str) -> Override:
@@ -147,15 +152,15 @@ def _key_in(holder: Any, part: str | int, path: list[str | int], override: Overr
     if isinstance(holder, dict):
         return str(part)
     if not isinstance(holder, list):
-        raise ConfigError(f"{override.label}: {place} is a plain value and holds nothing")
+        raise ConfigError(f"{override.short_label}: {place} is a plain value and holds nothing")
     if isinstance(part, str) and not part.isdecimal():
         raise ConfigError(
-            f"{override.label}: {place} is a list: an index must follow, not '{part}'"
+            f"{override.short_label}: {place} is a list: an index must follow, not '{part}'"
         )
     index = int(part)
     if not -len(holder) <= index < len(holder):
         last = f"its last is [{len(holder) - 1}]" if holder else "it is empty"
-        raise ConfigError(f"{override.label}: {place} has no item [{index}]; {last}")
+        raise ConfigError(f"{override.short_label}: {place} has no item [{index}]; {last}")
     return index % len(holder)
 
 

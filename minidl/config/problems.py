@@ -18,7 +18,7 @@ from minidl.component import Component, config_fields
 from minidl.config.overrides import format_path, parse_literal
 from minidl.config.positions import Locator, Path
 from minidl.config.schema import Config, DataConfig, General, ModelConfig, TrainingConfig
-from minidl.errors import ConfigError, suggestion
+from minidl.errors import ConfigError, field_hint, suggestion
 
 SECTIONS = ("data", "model", "loss", "optimizer", "schedule", "training")
 _TABLES = (DataConfig, ModelConfig, TrainingConfig)
@@ -203,7 +203,7 @@ def _unknown_key(path: Path, raw: Mapping[str, Any]) -> str:
     *table, name = path
     known = _keys(tuple(table), raw)
     elsewhere = [place for place in _places() if name in _keys(place, raw)]
-    hint = suggestion(str(name), known) or f"; known: {', '.join(known)}"
+    hint = field_hint(str(name), known) or f"; known: {', '.join(known)}"
     if path == ("data", "type"):
         hint = "; did you mean 'dataset'?"
     elif len(table) <= 1 and elsewhere and name != "type":

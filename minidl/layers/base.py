@@ -153,11 +153,18 @@ class Layer(Component):
         ``init`` is an initialiser, its name, or a table with its ``type`` and options. Default
         "glorot_uniform", which has a meaning for weights of shape (out, in, ...) alone; what has
         fewer axes, a bias or a scale, needs another.
+
+        Raises
+        ------
+        ConfigError
+            If the name is taken, or the shape or the initialiser is none.
+        ShapeError
+            If the initialiser does not fit the shape.
         """
         path = f"{self.path}.{name}" if self.path else name
         if any(held.name == name for held in self._parameters):
             raise ConfigError(f"{self.label}: parameter '{name}' is declared twice")
-        spec = Spec(tuple(shape), dtype)
+        spec = Spec(_lengths(shape, f"{self.label}: parameter '{name}'"), dtype)
         if init is None and spec.ndim < 2:
             raise ShapeError(
                 f"parameter '{name}' of shape {spec.shape} needs an init, such as 'zeros' or "
@@ -332,6 +339,15 @@ def _copied(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _copied(item) for key, item in value.items()}
     return value
+
+
+def _lengths(shape: Any, what: str) -> tuple[int, ...]:
+    """Return a shape as a tuple of its lengths."""
+    one_axis = f"; for one axis write ({shape},)" if isinstance(shape, int) else ""
+    lengths = tuple(shape) if isinstance(shape, tuple | list) else None
+    if lengths is None or not all(isinstance(n, int) and n >= 0 for n in lengths):
+        raise ConfigError(f"{what}: its shape must be a tuple of lengths, not {shape!r}{one_axis}")
+    return lengths
 
 
 def _takes_context(cls: type[Layer]) -> bool:

@@ -158,3 +158,14 @@ def test_a_path_that_leads_nowhere_is_refused(assignment, message):
     with pytest.raises(ConfigError) as error:
         set_in(table, assignment)
     assert str(error.value) == message
+
+
+def test_a_long_value_is_cut_in_messages_and_kept_in_the_config():
+    assignment = "layers[7].units=" + "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]"
+    with pytest.raises(ConfigError) as error:
+        set_in({"layers": [{}]}, assignment)
+    assert str(error.value) == (
+        "--set layers[7].units=[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,...: layers has no item [7]; "
+        "its last is [0]"
+    )
+    assert Override.parse(assignment).label == f"--set {assignment}"

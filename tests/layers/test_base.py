@@ -77,6 +77,29 @@ def test_a_parameter_declared_twice_is_refused(declared):
 
 
 @pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        (3, "3; for one axis write (3,)"),
+        ((3, 2.0), "(3, 2.0)"),
+        ((3, -1), "(3, -1)"),
+        (None, "None"),
+    ],
+)
+def test_a_shape_that_is_no_tuple_of_lengths_is_refused(declared, shape, said):
+    class Odd(Layer):
+        def build(self, x):
+            self.parameter("w", shape)
+
+        def forward(self, x, w):
+            return x
+
+    with pytest.raises(ConfigError) as error:
+        declared("odd", Odd)().setup(Spec((2, 2)))
+    start = "layer 'odd' (odd): parameter 'w': its shape must be a tuple of lengths, not "
+    assert str(error.value) == start + said
+
+
+@pytest.mark.parametrize(
     ("init", "message"),
     [
         (
