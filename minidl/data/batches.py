@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from minidl.data.draws import BALANCE, SHUFFLE, TEST, VALIDATION, Draws, random_order
+from minidl.data.draws import BALANCE, EXTRA, SHUFFLE, TEST, VALIDATION, Draws, random_order
 from minidl.data.parts import LazyArray, Part
 from minidl.data.prefetch import prefetched
 from minidl.data.transforms import Transform
@@ -158,7 +158,7 @@ def balanced_order(classes: np.ndarray, seed: int, epoch: int) -> np.ndarray:
     _, indices, sizes = np.unique(classes[order], return_inverse=True, return_counts=True)
     members = np.split(order[np.argsort(indices, kind="stable")], np.cumsum(sizes)[:-1])
     shares = np.full(len(sizes), count // len(sizes))
-    lucky = random_order(len(sizes), seed, BALANCE, epoch)[: count % len(sizes)]
+    lucky = random_order(len(sizes), seed, EXTRA, epoch)[: count % len(sizes)]
     shares[lucky] += 1
     chosen = np.concatenate(
         [np.resize(rows, share) for rows, share in zip(members, shares, strict=True)]

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-SHUFFLE, VALIDATION, TEST, BALANCE, WINDOWS, AUGMENT = range(6)
+SHUFFLE, VALIDATION, TEST, BALANCE, WINDOWS, AUGMENT, EXTRA = range(7)
 """What a draw is for: draws for one purpose say nothing about those for another."""
 
 _WORD = 2**64 - 1

@@ -34,7 +34,7 @@ def continue_text(
     temperature : float
         What logits are divided by; 0 always takes the most probable token.
     top_k : int, optional
-        Draw from so many of the most probable tokens.
+        Draw from so many of the most probable tokens; of equal ones the first are taken.
     seed : int
         Draws are a function of it.
 
@@ -63,7 +63,7 @@ def pick(logits: np.ndarray, temperature: float, top_k: int | None, draws: Draws
         return int(logits.argmax())
     scaled = logits / temperature
     if top_k is not None and top_k < len(scaled):
-        scaled[scaled < np.partition(scaled, -top_k)[-top_k]] = -np.inf
+        scaled[np.argsort(-scaled, kind="stable")[top_k:]] = -np.inf
     shares = np.exp(scaled - scaled.max()).cumsum()
     drawn = float(draws.uniform(1)[0]) * shares[-1]
     return int(np.searchsorted(shares, drawn, side="right"))

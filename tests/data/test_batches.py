@@ -1,10 +1,18 @@
+import itertools
 import tracemalloc
 
 import numpy as np
 import pytest
 
 from minidl.data import Part, Transform, batch_count, batches, hold_out
-from minidl.data.batches import SHUFFLE, TEST, VALIDATION, random_order, split_rows
+from minidl.data.batches import (
+    SHUFFLE,
+    TEST,
+    VALIDATION,
+    balanced_order,
+    random_order,
+    split_rows,
+)
 from minidl.errors import DataError
 
 
@@ -198,6 +206,12 @@ def test_a_balanced_epoch_mixes_the_classes_and_differs_from_the_next():
 def test_every_sample_is_seen_over_balanced_epochs():
     ever = set().union(*(positions(imbalanced(), e, sampler="balanced") for e in range(40)))
     assert ever == set(range(100))
+
+
+def test_which_class_has_one_more_says_nothing_about_the_order():
+    classes = np.array([0, 1, 1])
+    orders = {tuple(classes[balanced_order(classes, 0, epoch)]) for epoch in range(60)}
+    assert orders == {o for o in itertools.product((0, 1), repeat=3) if 0 < sum(o) < 3}
 
 
 def test_balancing_heeds_the_rows_of_a_part():
