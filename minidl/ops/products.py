@@ -8,9 +8,8 @@ from typing import Any
 
 from minidl.errors import ShapeError
 from minidl.graph.op import op, sample
-from minidl.graph.spec import normalize_axis
 from minidl.ops.einsum import einsum
-from minidl.ops.shape import expand_dims
+from minidl.ops.shape import axes_in_order, expand_dims
 
 
 @op(
@@ -54,16 +53,13 @@ class tensordot:
         return einsum(f"{left},{right}->{result}", x1, x2)
 
 
-def _paired(axes: Any, x1: Any, x2: Any) -> tuple[list[int], list[int]]:
+def _paired(axes: Any, x1: Any, x2: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the axes of each of two values that are summed over together."""
     if not isinstance(axes, Sequence):
         if not 0 <= axes <= min(x1.ndim, x2.ndim):
             raise ShapeError(f"shapes {x1.shape} and {x2.shape} do not share {axes} axes")
         axes = range(-axes, 0), range(axes)
-    first, second = (
-        [normalize_axis(axis, x.ndim) for axis in own]
-        for own, x in zip(axes, (x1, x2), strict=True)
-    )
+    first, second = (axes_in_order(own, x.ndim) for own, x in zip(axes, (x1, x2), strict=True))
     lengths = [x1.shape[axis] for axis in first], [x2.shape[axis] for axis in second]
     if lengths[0] != lengths[1]:
         raise ShapeError(

@@ -291,7 +291,7 @@ class roll:
     def normalize(x, /, shift, *, axis=None):
         if axis is None:
             return {"shift": operator.index(shift), "axis": None}
-        axes = _in_order(axis, x.ndim)
+        axes = axes_in_order(axis, x.ndim)
         shifts = tuple(shift) if isinstance(shift, Sequence) else (shift,) * len(axes)
         if len(shifts) != len(axes):
             raise ShapeError(f"{len(shifts)} shifts were given for {len(axes)} axes")
@@ -333,7 +333,7 @@ class moveaxis:
     """
 
     def compose(x, /, source, destination):
-        moved, places = (_in_order(axes, x.ndim) for axes in (source, destination))
+        moved, places = (axes_in_order(axes, x.ndim) for axes in (source, destination))
         if len(moved) != len(places):
             raise ShapeError(f"{len(moved)} axes cannot be moved to {len(places)} places")
         held = dict(zip(places, moved, strict=True))
@@ -439,7 +439,7 @@ def shape_tuple(shape: int | Sequence[int]) -> tuple[int, ...]:
         raise ShapeError(f"a shape is made of integers, not {shape!r}") from None
 
 
-def _in_order(axes: int | Sequence[int], ndim: int) -> tuple[int, ...]:
+def axes_in_order(axes: int | Sequence[int], ndim: int) -> tuple[int, ...]:
     """Return axes in the order in which they are given, counted from the front."""
     normalize_axes(axes, ndim)  # refuses an axis that is named twice
     given = axes if isinstance(axes, Sequence) else (axes,)

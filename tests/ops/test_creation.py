@@ -7,7 +7,7 @@ import pytest
 
 from minidl import ops
 from minidl.backends import use_backend
-from minidl.errors import DtypeError, ShapeError
+from minidl.errors import DtypeError, GraphError, ShapeError
 from minidl.graph import tensor
 
 CALLS = {
@@ -29,6 +29,19 @@ CALLS = {
     "eye": (lambda: ops.eye(2, 3, k=1), np.eye(2, 3, k=1, dtype="float32")),
     "square eye": (lambda: ops.eye(2, dtype="bool"), np.eye(2, dtype="bool")),
     "zeros_like": (lambda: ops.zeros_like(tensor([[1], [2]], "int16")), np.zeros((2, 1), "int16")),
+    "full_like": (lambda: ops.full_like(tensor([1, 2], "int8"), 7), np.full(2, 7, "int8")),
+    "full_like of another dtype": (
+        lambda: ops.full_like(tensor([1, 2]), 0.5, dtype="float64"),
+        np.full(2, 0.5),
+    ),
+    "columns of a grid": (
+        lambda: ops.meshgrid([1, 2, 3], [5, 6])[0],
+        np.array([[1, 2, 3], [1, 2, 3]]),
+    ),
+    "rows of a grid": (
+        lambda: ops.meshgrid([1, 2, 3], [5, 6], indexing="ij")[0],
+        np.array([[1, 1], [2, 2], [3, 3]]),
+    ),
     "ones_like": (lambda: ops.ones_like(tensor([1, 2]), dtype="float64"), np.ones(2)),
 }
 
@@ -57,6 +70,21 @@ def test_it_makes_what_numpy_does(make, expected, backend):
             lambda: ops.full(2, 0.5, dtype="int32"),
             DtypeError,
             "full: 0.5 is no value of dtype int32",
+        ),
+        (
+            lambda: ops.full_like(tensor([1, 2]), 0.5),
+            DtypeError,
+            "full_like: 0.5 is no value of dtype int64",
+        ),
+        (
+            lambda: ops.meshgrid([[1]], [2]),
+            ShapeError,
+            "meshgrid: takes coordinates with one axis, not of shape (1, 1)",
+        ),
+        (
+            lambda: ops.meshgrid([1], indexing="yx"),
+            GraphError,
+            "meshgrid: indexing is 'xy' or 'ij', not 'yx'",
         ),
         (lambda: ops.arange(0, 5, 0), ShapeError, "arange: step must not be 0"),
         (

@@ -137,6 +137,17 @@ def test_scatter_add_into_an_array_of_another_order():
     np.testing.assert_array_equal(out, [[6, 8, 10], [12, 14, 16]])
 
 
+def test_along_an_axis_each_row_has_its_own_indices():
+    x = tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    chosen = ops.take_along_axis(x, [[0, 0], [-1, 1]], axis=1)
+    assert chosen.numpy().tolist() == [[1.0, 1.0], [6.0, 5.0]]
+    assert grad(chosen.sum(), x).numpy().tolist() == [[2.0, 0.0, 0.0], [0.0, 1.0, 1.0]]
+    best = ops.take_along_axis(x, ops.argmax(x, axis=0, keepdims=True), axis=0)
+    assert best.numpy().tolist() == [[4.0, 5.0, 6.0]]
+    everywhere = ops.take_along_axis(x, [[2]], axis=1)
+    assert everywhere.numpy().tolist() == [[3.0], [6.0]]
+
+
 def test_one_hot():
     found = ops.one_hot(tensor([[2, 0], [1, 1]]), 3, dtype="int32")
     assert found.dtype == "int32"
@@ -211,6 +222,11 @@ def test_a_key_that_is_none_is_refused(key, error, message):
             "getitem: index 9 at [1, 1] is out of range for an axis of length 4",
         ),
         (
+            lambda: ops.take_along_axis(tensor([[1.0, 2.0]]), [[0, 2]]),
+            ShapeError,
+            "take_along_axis: index 2 at [0, 1] is out of range for an axis of length 2",
+        ),
+        (
             lambda: ops.scatter_add(tensor([1.0, 2.0]), [1, 4], shape=(4,), axis=0),
             ShapeError,
             "scatter_add: index 4 at [1] is out of range for an axis of length 4",
@@ -238,6 +254,20 @@ def test_an_index_out_of_range_is_named_when_the_program_runs(made, error, messa
     [
         (lambda x: ops.take(x, 0), "take: a value with 4 axes needs axis="),
         (lambda x: ops.take(x, 0.5, axis=0), "take: indices must be integers, not float32"),
+        (
+            lambda x: ops.take_along_axis(x, [0, 1]),
+            "take_along_axis: a value of shape (2, 3, 4, 5) takes indices with 4 axes, "
+            "not of shape (2,)",
+        ),
+        (
+            lambda x: ops.take_along_axis(x[0, 0], [[0], [1]], axis=1),
+            "take_along_axis: shapes (4, 1) and (2, 1) do not broadcast: axis -2 is 4 in one and "
+            "2 in the other",
+        ),
+        (
+            lambda x: ops.take_along_axis(x, 0.5),
+            "take_along_axis: indices must be integers, not float32",
+        ),
         (lambda x: ops.one_hot(x, 3), "one_hot: indices must be integers, not float64"),
         (
             lambda x: ops.slice(x, ranges=[(0, 1, 1)]),

@@ -232,27 +232,38 @@ def test_booleans_have_no_extreme(name):
     assert str(caught.value) == f"{name}: takes numbers, not bool; convert with astype"
 
 
-def test_argmax_and_argmin_give_the_first_of_equals_as_int64():
-    x = tensor([[1.0, 5.0, 5.0], [0.0, 0.0, -1.0]])
-    assert ops.argmax(x, axis=1).numpy().tolist() == [1, 0]
-    assert ops.argmin(x, axis=1, keepdims=True).numpy().tolist() == [[0], [2]]
-    assert ops.argmax(x).item() == 1
-    assert ops.argmin(x).numpy().dtype == "int64"
+# -- deviations, counts and quantifiers --------------------------------------------------------
 
 
-# -- running sums ------------------------------------------------------------------------------
+def test_a_deviation_is_the_root_of_the_variance_and_has_gradient_0_among_equals():
+    x = [[1.0, 2.0, 3.0], [5.0, 5.0, 5.0]]
+    found = ops.std(tensor(x, "float64"), axis=1, correction=1).numpy()
+    assert found.tolist() == [1.0, 0.0]
+    by_x = gradient(lambda x: ops.std(x, axis=1, correction=1), x)
+    assert by_x == [[-0.5, 0.0, 0.5], [0.0, 0.0, 0.0]]
 
 
-def test_a_running_sum_needs_one_axis():
-    with pytest.raises(ShapeError) as caught:
-        ops.cumulative_sum(tensor([[1.0]]))
-    assert str(caught.value) == (
-        "cumulative_sum: shape (1, 1) has 2 axes, not one; name one by axis="
-    )
+def test_a_deviation_far_from_0_is_right_in_float32():
+    x = tensor(np.array([1e5, 1e5 + 1, 1e5 - 1], "float32"))
+    assert ops.std(x, correction=1).item() == pytest.approx(1.0, rel=1e-6)
 
 
-def test_a_running_sum_may_begin_with_0():
-    x = tensor([1.0, 2.0, 3.0])
-    assert ops.cumulative_sum(x).numpy().tolist() == [1.0, 3.0, 6.0]
-    assert ops.cumulative_sum(x, include_initial=True).numpy().tolist() == [0.0, 1.0, 3.0, 6.0]
-    assert gradient(ops.cumulative_sum, [1.0, 2.0, 3.0]) == [3.0, 2.0, 1.0]
+def test_a_deviation_without_freedom_is_nan():
+    assert math.isnan(ops.std(tensor([1.0]), correction=1).item())
+
+
+def test_counts_and_quantifiers_take_numbers_and_booleans():
+    x = tensor([[0.0, 2.0, NAN], [0.0, -0.0, 0.0]])
+    assert ops.count_nonzero(x, axis=1).numpy().tolist() == [2, 0]
+    assert ops.any(x, axis=1).numpy().tolist() == [True, False]
+    assert ops.all(x != 0, axis=0).numpy().tolist() == [False, False, False]
+    assert ops.count_nonzero(tensor([True, False, True])).item() == 2
+    assert ops.count_nonzero(x).dtype == "int64"
+    assert ops.all(x).dtype == ops.any(x).dtype == "bool"
+
+
+def test_of_nothing_all_hold_and_none_does():
+    nothing = tensor(np.zeros((0, 2)))
+    assert ops.all(nothing, axis=0).numpy().tolist() == [True, True]
+    assert ops.any(nothing, axis=0, keepdims=True).numpy().tolist() == [[False, False]]
+    assert ops.count_nonzero(nothing).item() == 0
