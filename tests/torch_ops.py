@@ -514,7 +514,7 @@ def _orthogonalize(x):
 @counterpart("conv1d")
 def _conv1d(x, w, padding=0, **options):
     if isinstance(padding, tuple):
-        x, padding = F.pad(x, padding), 0
+        x, padding = F.pad(x, padding[0]), 0
     return F.conv1d(x, w, padding=padding, **options)
 
 

@@ -16,10 +16,11 @@ from minidl.graph import Spec, Tensor, sample
 from minidl.initializers import Initializer
 from minidl.layers.base import Layer, layer
 from minidl.layers.checks import check_images, check_numbers
-from minidl.ops.conv import padding_pairs, sequence_sides
+from minidl.ops.conv import padding_pairs
 
 Count = Annotated[int, Ge(1)]
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
+Sides = int | tuple[int | tuple[int, int], ...] | Literal["same", "valid"]
 
 
 class Convolution(Layer):
@@ -68,8 +69,9 @@ class Conv1d(Convolution):
         Elements in a window.
     stride : int
         Steps between windows.
-    padding : int, [before, after], "same" or "valid"
-        Elements around each sequence; "same" keeps the length, for a stride of 1.
+    padding : int, [[before, after]], "same" or "valid"
+        Elements around each sequence; "same" keeps the length, for a stride of 1. With
+        [[kernel_size − 1, 0]] no step sees a later one.
     dilation : int
         Steps within a window.
     groups : int
@@ -85,18 +87,18 @@ class Conv1d(Convolution):
     samples = (
         sample((2, 3, 6), out_channels=2, kernel_size=3),
         sample((2, 2, 5), out_channels=4, kernel_size=3, padding="same", groups=2, bias=False),
-        sample((2, 2, 6), out_channels=1, kernel_size=2, stride=2, padding=[1, 0], dilation=2),
+        sample((2, 2, 6), out_channels=1, kernel_size=2, stride=2, padding=[[1, 0]], dilation=2),
         sample((2, 2, 4), out_channels=2, kernel_size=3, padding=2, padding_mode="circular"),
     )
 
     kernel_size: Count
     stride: Count = 1
-    padding: int | tuple[int, int] | Literal["same", "valid"] = 0
+    padding: Sides = 0
     dilation: Count = 1
     padding_mode: PaddingMode = field(default="zeros", kw_only=True)
 
     def check_fields(self) -> None:
-        check_numbers("padding", self.padding, 0)
+        check_padding(self.padding, 1)
 
     def build(self, x: Spec) -> None:
         check_images(x, 3)
@@ -106,8 +108,8 @@ class Conv1d(Convolution):
     def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         padding = self.padding
         if self.padding_mode != "zeros":
-            sides = sequence_sides(padding, self.kernel_size, self.stride, self.dilation)
-            x, padding = bordered(x, [sides], self.padding_mode), 0
+            steps = ((each,) for each in (self.kernel_size, self.stride, self.dilation))
+            x, padding = bordered(x, padding_pairs(padding, *steps), self.padding_mode), 0
         z = ops.conv1d(
             x,
             weight,
@@ -139,7 +141,7 @@ class Conv2d(Convolution):
         Size of a window.
     stride : int or [height, width]
         Steps between windows.
-    padding : int, [height, width], "same" or "valid"
+    padding : int, [height, width], [[top, bottom], [left, right]], "same" or "valid"
         Elements on each side of the image; "same" keeps the size, for a stride of 1.
     dilation : int or [height, width]
         Steps within a window.
@@ -163,14 +165,14 @@ class Conv2d(Convolution):
 
     kernel_size: int | tuple[int, int]
     stride: int | tuple[int, int] = 1
-    padding: int | tuple[int, int] | Literal["same", "valid"] = 0
+    padding: Sides = 0
     dilation: int | tuple[int, int] = 1
     padding_mode: PaddingMode = field(default="zeros", kw_only=True)
 
     def check_fields(self) -> None:
         check_numbers("kernel_size", self.kernel_size, 1)
         check_numbers("stride", self.stride, 1)
-        check_numbers("padding", self.padding, 0)
+        check_padding(self.padding, 2)
         check_numbers("dilation", self.dilation, 1)
 
     def build(self, x: Spec) -> None:
@@ -339,6 +341,19 @@ def bordered(x: Tensor, sides: Sequence[tuple[int, int]], mode: str, value: floa
         "circular": ops.pad_circular,
     }[mode]
     return border(x, pad_width=width)
+
+
+def check_padding(padding: Sides, axes: int) -> None:
+    """Raise ValueError unless there is a number from 0 on, or one or two for each axis."""
+    check_numbers("padding", padding, 0)
+    if isinstance(padding, tuple) and len(padding) != axes:
+        raise ValueError(f"padding: it is {_SIDES[axes]}, got {list(padding)}")
+
+
+_SIDES = {
+    1: "a number or [[before, after]] for the one axis of a sequence",
+    2: "a number, [height, width] or [[top, bottom], [left, right]]",
+}
 
 
 def as_pair(value: int | tuple[int, int]) -> tuple[int, int]:

@@ -20,8 +20,10 @@ Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
 
 _LENGTHS = {3: "length", 4: "height, width"}
-_SIDES = "a number, (height, width) or ((top, bottom), (left, right))"
-_OR_NAMED = ", 'same' or 'valid'"
+_SIDES = {
+    1: ("padding of a sequence", "a number", "((before, after),)"),
+    2: ("padding", "a number", "(height, width)", "((top, bottom), (left, right))"),
+}
 
 
 def _attributes(w, stride, padding, dilation, groups):
@@ -268,7 +270,7 @@ class conv2d_weight_gradient:
     samples=[
         sample((2, 3, 7), (4, 3, 3), stride=2, padding=1),
         sample((2, 4, 6), (4, 1, 3), groups=4, padding="same"),
-        sample((1, 2, 8), (3, 2, 2), dilation=3, padding=(2, 0)),
+        sample((1, 2, 8), (3, 2, 2), dilation=3, padding=((2, 0),)),
     ],
 )
 class conv1d:
@@ -281,7 +283,7 @@ class conv1d:
     x : Tensor of floats, shape (batch, in, length)
     w : Tensor of floats, shape (out, in / groups, kernel length)
     stride, dilation : int
-    padding : int, (int, int), "same" or "valid"
+    padding : int, ((int, int),), "same" or "valid"
         A pair is (before, after).
     groups : int
     """
@@ -289,7 +291,7 @@ class conv1d:
     def compose(x, w, /, *, stride=1, padding=0, dilation=1, groups=1):
         _check_sequences(x, w)
         step, reach = single(stride, "stride", 1), single(dilation, "dilation", 1)
-        sides = sequence_sides(padding, w.shape[2], step, reach)
+        (sides,) = padding_pairs(padding, w.shape[2:], (step,), (reach,))
         _check_weight(x, w, groups)
         grid_size(x.shape[2:], w.shape[2:], (step,), (sides,), (reach,))
         z = conv2d(
@@ -320,7 +322,7 @@ class conv_transpose1d:
     x : Tensor of floats, shape (batch, in, length)
     w : Tensor of floats, shape (in, out / groups, kernel length)
     stride, dilation, output_padding : int
-    padding : int, (int, int) or "valid"
+    padding : int, ((int, int),) or "valid"
         A pair is (before, after).
     groups : int
     """
@@ -329,7 +331,7 @@ class conv_transpose1d:
         _check_sequences(x, w)
         _check_cut(padding)
         step, reach = single(stride, "stride", 1), single(dilation, "dilation", 1)
-        before, after = sequence_sides(padding, w.shape[2], step, reach)
+        ((before, after),) = padding_pairs(padding, w.shape[2:], (step,), (reach,))
         extra = single(output_padding, "output_padding", 0)
         _spread_size(x, w, (step,), ((before, after - extra),), (reach,), groups)
         z = conv_transpose2d(
@@ -461,17 +463,10 @@ def shown_sides(sides: Any) -> Any:
     return sides if len(sides) > 1 else sides[0]
 
 
-def padding_pairs(padding, kernel, stride, dilation) -> Padding:
-    """Return what is given as padding as ((top, bottom), (left, right))."""
-    forms = f"a number, (height, width), ((top, bottom), (left, right)){_OR_NAMED}"
-    return _named_sides(padding, kernel, stride, dilation) or side_pairs(padding, forms)
-
-
-def sequence_sides(padding: Any, kernel: int, stride: int, dilation: int) -> Pair:
-    """Return what is given as padding of a sequence as (before, after)."""
-    named = _named_sides(padding, (kernel,), (stride,), (dilation,))
-    forms = f"a number, (before, after){_OR_NAMED}"
-    return named[0] if named else both_sides(padding, forms)
+def padding_pairs(padding, kernel, stride, dilation) -> tuple[Pair, ...]:
+    """Return what is given as padding as (before, after) of each axis of the kernel."""
+    named = _named_sides(padding, kernel, stride, dilation)
+    return named or side_pairs(padding, len(kernel), ("'same'", "'valid'"))
 
 
 def _named_sides(padding, kernel, stride, dilation):
@@ -488,24 +483,21 @@ def _named_sides(padding, kernel, stride, dilation):
     return tuple((total // 2, total - total // 2) for total in totals)
 
 
-def side_pairs(padding: Any, forms: str = _SIDES) -> Padding:
-    """Return a number, (height, width) or ((top, bottom), (left, right)) as the last of them."""
-    given = (padding, padding) if hasattr(padding, "__index__") else padding
+def side_pairs(padding: Any, axes: int = 2, names: tuple[str, ...] = ()) -> tuple[Pair, ...]:
+    """Return as (before, after) of each axis one number for all, or what each has.
+
+    An axis has a number for both of its sides, or (before, after). ``names`` are other words that
+    the message mentions.
+    """
+    given = (padding,) * axes if hasattr(padding, "__index__") else padding
     try:
         sides = tuple((n, n) if hasattr(n, "__index__") else tuple(n) for n in given)
-        if isinstance(given, str) or [len(side) for side in sides] != [2, 2]:
+        if isinstance(given, str) or [len(side) for side in sides] != [2] * axes:
             raise TypeError
         return tuple((operator.index(before), operator.index(after)) for before, after in sides)
     except TypeError:
-        raise ShapeError(f"padding is {forms}, not {padding!r}") from None
-
-
-def both_sides(padding: Any, forms: str = "a number or (before, after)") -> Pair:
-    """Return a number or (before, after) as the latter."""
-    given = tuple(padding) if isinstance(padding, list | tuple) else (padding, padding)
-    if len(given) != 2 or not all(hasattr(n, "__index__") for n in given):
-        raise ShapeError(f"padding of a sequence is {forms}, not {padding!r}")
-    return operator.index(given[0]), operator.index(given[1])
+        subject, *forms, last = *_SIDES[axes], *names
+        raise ShapeError(f"{subject} is {', '.join(forms)} or {last}, not {padding!r}") from None
 
 
 def _check_cut(padding: Any) -> None:

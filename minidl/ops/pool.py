@@ -11,7 +11,6 @@ from minidl.graph.op import Draw, op, sample
 from minidl.graph.spec import Spec
 from minidl.ops.conv import (
     bordered,
-    both_sides,
     grid_size,
     pair,
     shown_sides,
@@ -467,7 +466,7 @@ def _flat(
     image = as_image(x)
     kernel = single(kernel_size, "kernel_size", 1)
     step = kernel if stride is None else single(stride, "stride", 1)
-    sides = both_sides(padding)
+    (sides,) = side_pairs(padding, 1)
     _check_border((sides,), padding)
     length = x.shape[2]
     full = _stretched(length, kernel, step, sides, dilation) if ceil_mode else sides

@@ -1,13 +1,15 @@
-"""Layers of convolution, pooling, upsampling and borders: what they refuse."""
+"""Layers of convolution, pooling, upsampling and borders: what they pad and what they refuse."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from minidl import registry
 from minidl.component import make
 from minidl.errors import ConfigError, DtypeError, ShapeError
-from minidl.graph import Spec
+from minidl.graph import Spec, tensor
+from minidl.layers import Context
 
 
 def refusal(layer, *specs, error=ShapeError):
@@ -164,6 +166,32 @@ def test_sizes_that_do_not_fit_are_refused(layer, shape, message):
     )
 
 
+@pytest.mark.parametrize("mode", ["zeros", "replicate"])
+@pytest.mark.parametrize(
+    ("name", "shape", "padding", "around"),
+    [
+        ("conv1d", (2, 3, 6), [[2, 0]], [2, 0]),
+        ("conv2d", (2, 3, 6, 5), [[2, 1], [0, 1]], [0, 1, 2, 1]),
+        ("conv2d", (2, 3, 6, 5), [[0, 1], 2], [2, 2, 0, 1]),
+        ("conv2d", (2, 3, 6, 5), [1, 2], [2, 2, 1, 1]),
+    ],
+)
+def test_the_sides_of_an_axis_may_be_padded_apart(name, shape, padding, around, mode):
+    conv = {"type": name, "out_channels": 4, "kernel_size": 3, "bias": False}
+    border = {"type": "pad", "padding": around, "mode": mode.replace("zeros", "constant")}
+    x, layers = tensor(np.random.default_rng(0).normal(size=shape)), []
+    for config in (
+        {**conv, "padding": padding, "padding_mode": mode},
+        {"type": "sequential", "layers": [border, conv]},
+    ):
+        layer = make("layer", config)
+        layer.setup(x.spec)
+        weight = np.random.default_rng(1).normal(size=(4, 3, *(3,) * (len(shape) - 2)))
+        values = {p.path: tensor(weight) for p in layer.all_parameters()}
+        layers.append(layer(x, context=Context(values)).numpy())
+    np.testing.assert_allclose(*layers, rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("name", "fields", "message"),
     [
@@ -176,6 +204,23 @@ def test_sizes_that_do_not_fit_are_refused(layer, shape, message):
             "conv2d",
             {"out_channels": 4, "kernel_size": 3, "padding": -1},
             "padding: it is at least 0, got -1",
+        ),
+        (
+            "conv1d",
+            {"out_channels": 4, "kernel_size": 3, "padding": [1, 0]},
+            "padding: it is a number or [[before, after]] for the one axis of a sequence, "
+            "got [1, 0]",
+        ),
+        (
+            "conv1d",
+            {"out_channels": 4, "kernel_size": 3, "padding": [[1, -2]]},
+            "padding: it is at least 0, got -2",
+        ),
+        (
+            "conv2d",
+            {"out_channels": 4, "kernel_size": 3, "padding": [1, 1, 0]},
+            "padding: it is a number, [height, width] or [[top, bottom], [left, right]], "
+            "got [1, 1, 0]",
         ),
         ("max_pool2d", {"kernel_size": 2, "stride": 0}, "stride: it is at least 1, got 0"),
         (

@@ -45,7 +45,7 @@ ONES = tensor(np.ones((2, 3), "float32"))
         ),
         (
             lambda: ops.conv1d(SEQUENCE, KERNEL, padding="full"),
-            "conv1d: padding of a sequence is a number, (before, after), 'same' or 'valid', "
+            "conv1d: padding of a sequence is a number, ((before, after),), 'same' or 'valid', "
             "not 'full'",
         ),
         (
@@ -98,7 +98,7 @@ ONES = tensor(np.ones((2, 3), "float32"))
         ),
         (
             lambda: ops.avg_pool1d(SEQUENCE, kernel_size=2, padding="same"),
-            "avg_pool1d: padding of a sequence is a number or (before, after), not 'same'",
+            "avg_pool1d: padding of a sequence is a number or ((before, after),), not 'same'",
         ),
         (
             lambda: ops.avg_pool1d(SEQUENCE, kernel_size=(1, 2)),
