@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import field
-from typing import Annotated, Any
-
-from annotated_types import Ge, Lt
+from typing import Any
 
 from minidl.component import C, Component, component, config_fields, validate
 from minidl.errors import ConfigError
 from minidl.graph import Spec, Tensor
+from minidl.optimizers.fields import LearningRate
 
 
 class Optimizer(Component):
@@ -31,7 +29,7 @@ class Optimizer(Component):
     """
 
     kind = "optimizer"
-    lr: Annotated[float, Ge(0), Lt(math.inf)] = 1e-3
+    lr: LearningRate = 1e-3
     groups: list[dict[str, Any]] = field(default_factory=list, kw_only=True)
 
     def check_fields(self) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Lt
 
 from minidl import ops
+from minidl.component import config_fields
 from minidl.graph import Spec, Tensor
 from minidl.optimizers.adam import AdamW
 from minidl.optimizers.base import Optimizer, optimizer
@@ -38,6 +39,8 @@ class Muon(Optimizer):
     Parameters of other shapes (biases, norms, convolutions) are updated by ``other``. The tables
     of embeddings and the last layer are matrices too, but not hidden ones: give them to ``other``
     with a group, ``groups = [{ match = ["embedding_0.*", "head.*"], orthogonalize = false }]``.
+    What a group changes it changes in ``other`` too, where that has a field of the same name: so
+    ``lr`` in a group is the learning rate of all that matches.
 
     Attributes
     ----------
@@ -78,6 +81,11 @@ class Muon(Optimizer):
         super().check_fields()
         if getattr(self.other, "groups", None):
             raise ValueError("other cannot have groups; put them beside other")
+
+    def variant(self, changes: Mapping[str, Any]) -> Optimizer:
+        own = {f.name for f in config_fields(type(self.other))}
+        shared = {name: value for name, value in changes.items() if name in own}
+        return super().variant({"other": self.other.variant(shared), **changes})
 
     def slots(self, parameter: Spec) -> dict[str, Spec]:
         if self._takes(parameter):

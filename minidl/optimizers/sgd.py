@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
-
-from annotated_types import Ge, Lt
 
 from minidl.graph import Spec, Tensor
 from minidl.optimizers.base import Optimizer, optimizer
+from minidl.optimizers.fields import NotNegative, Share
 
 
 @optimizer("sgd")
@@ -36,10 +34,10 @@ class SGD(Optimizer):
         L2 penalty, at least 0.
     """
 
-    momentum: Annotated[float, Ge(0), Lt(1)] = 0.0
-    dampening: Annotated[float, Ge(0), Lt(1)] = 0.0
+    momentum: Share = 0.0
+    dampening: Share = 0.0
     nesterov: bool = False
-    weight_decay: Annotated[float, Ge(0)] = 0.0
+    weight_decay: NotNegative = 0.0
 
     def check_fields(self) -> None:
         super().check_fields()

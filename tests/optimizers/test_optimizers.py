@@ -512,3 +512,22 @@ def test_the_last_layer_and_embeddings_can_be_kept_from_muon():
         "linear_1.weight": ["momentum"],
         "head.weight": ["first_moment", "second_moment"],
     }
+
+
+def test_a_group_of_muon_changes_what_it_leaves_to_the_other_optimiser_too():
+    group = {"match": "*.bias", "lr": 1e-9, "weight_decay": 0.0}
+    optimizer = make("optimizer", {"type": "muon", "lr": 0.02, "groups": [group]})
+    owner = assign(optimizer, ["linear_0.weight", "linear_0.bias"])["linear_0.bias"]
+    bias = tensor(np.full(3, 0.5), "float64")
+    slots = {name: tensor(np.zeros(s.shape), s.dtype) for name, s in owner.slots(bias.spec).items()}
+    rate = tensor(owner.lr / 2)  # as a schedule leaves it
+    moved, _ = owner.update(bias, tensor(np.ones(3)), slots, rate, tensor(1.0))
+    np.testing.assert_allclose(moved.numpy() - 0.5, -0.5e-9, rtol=1e-4)
+
+
+def test_a_group_of_muon_may_bring_another_optimiser():
+    group = {"match": "*.bias", "other": {"type": "sgd", "lr": 0.5}}
+    optimizer = make("optimizer", {"type": "muon", "groups": [group]})
+    owners = assign(optimizer, ["linear_0.weight", "linear_0.bias"])
+    assert list(owners["linear_0.bias"].slots(Spec((3,)))) == []
+    assert list(owners["linear_0.weight"].slots(Spec((3,)))) == ["first_moment", "second_moment"]
