@@ -142,9 +142,12 @@ class max_pool2d:
 
 
 def _winner(xp, x, kernel_size, stride, padding, dilation):
-    """Return which place of each window holds the maximum, the first of equals."""
-    seen = _seen(xp, x, -math.inf, kernel_size, stride, padding, dilation)
-    return xp.argmax(xp.stack(seen), axis=0)
+    """Return which place of each window holds the maximum: the first of equals, no border."""
+    sizes = kernel_size, stride, padding, dilation
+    seen = xp.stack(_seen(xp, x, -math.inf, *sizes))
+    inside = xp.stack(_seen(xp, xp.ones_like(x), 0.0, *sizes)) > 0
+    greatest = ~(seen < xp.max(seen, axis=0)) & inside
+    return xp.argmax(xp.astype(greatest, xp.int8), axis=0)
 
 
 def _seen(xp, x, border, kernel_size, stride, padding, dilation):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -96,6 +97,7 @@ AT_THE_EDGE = [
     ("copysign", sample([0.0, -2.0, 2.0], [-1.0, 0.0, -0.0])),
     ("logaddexp", sample([1e4, -1e4, 1e4, 1e-6], [1e4, 1e4, -1e4, 0.0])),
     *((name, sample(_TIED, axis=axis)) for name in ("argsort", "sort") for axis in (0, 1)),
+    ("max_pool2d", sample([[[[-math.inf] * 3] * 2]], kernel_size=2, stride=1, padding=1)),
     ("sort", sample(_TIED, axis=1, descending=True)),
     ("cumulative_prod", sample(_TIED, axis=0)),
     ("std", sample(_TIED, axis=1)),

@@ -7,7 +7,7 @@ import pytest
 from parity import compare_op_with_torch
 
 from minidl import ops
-from minidl.backends import backend
+from minidl.backends import backend, use_backend
 from minidl.backends.numpy_kernels import pool as numpy_pool
 from minidl.errors import ShapeError
 from minidl.graph import grad, placeholder, tensor
@@ -121,6 +121,19 @@ def test_infinities_and_nan_come_through_and_spread_to_no_other(dtype):
     g = np.array([[[[7, np.inf]]]], dtype)
     found = ops.max_pool2d_gradient(g, np.nan_to_num(x), kernel_size=2).numpy()
     assert found[0, 0].tolist() == [[0, 0, 0, 0], [0, 7, 0, np.inf]]
+
+
+@pytest.mark.parametrize("name", ["numpy", "array_api_strict"])
+def test_a_border_wins_no_window_even_where_all_is_minus_infinity(name):
+    with use_backend(name):
+        x = tensor(np.full((1, 1, 2, 3), -np.inf))
+        z = ops.max_pool2d(x, kernel_size=2, padding=1, stride=1)
+        assert (z.numpy() == -np.inf).all()
+        by_x = grad(z.sum(), x)
+        # of the windows that see an element, each names the first that it sees
+        assert by_x.numpy()[0, 0].tolist() == [[4.0, 2.0, 2.0], [2.0, 1.0, 1.0]]
+        taken = ops.max_pool2d_take(tensor(np.ones(x.shape)), x, kernel_size=2, padding=1, stride=1)
+        assert (taken.numpy() == 1).all()
 
 
 def test_the_number_of_places_may_exceed_what_a_byte_holds():

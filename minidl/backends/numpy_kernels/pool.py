@@ -53,11 +53,14 @@ def max_pool2d_gradient(
     dilation: Pair,
     out: np.ndarray,
 ) -> np.ndarray:
-    """Find the winner of each row and of each column of these; put numbers back the same way."""
+    """Find the winner of each row and of each column of these; put numbers back the same way.
+
+    Within a border −∞ counts as the least finite number, so that the border wins no window.
+    """
     down, along = zip(kernel_size, stride, dilation, strict=True)
     images, grids, results = _planes(x), _planes(g), _planes(out)
     for block in _blocks(images):
-        image = _bordered(images[block], padding, -np.inf)
+        image = _bordered(images[block], padding, -np.inf, np.finfo(x.dtype).min)
         best, columns = _winners(_seen(image, 2, along, g.shape[3]))
         _, rows = _winners(_seen(best, 1, down, g.shape[2]))
         _put(grids[block], rows, best, 1, down)
@@ -118,13 +121,15 @@ def _blocks(planes: np.ndarray) -> Iterator[slice]:
         yield slice(start, min(start + step, len(planes)))
 
 
-def _bordered(planes: np.ndarray, padding: Padding, value: float) -> np.ndarray:
-    """Return planes with their border, or themselves where there is none."""
+def _bordered(
+    planes: np.ndarray, padding: Padding, value: float, least: float = -np.inf
+) -> np.ndarray:
+    """Return planes, at ``least`` within, with their border; themselves where there is none."""
     if not any(map(any, padding)):
         return planes
     size = (n + sum(sides) for n, sides in zip(planes.shape[1:], padding, strict=True))
     result = np.full((len(planes), *size), value, planes.dtype)
-    _inner(result, padding)[...] = planes
+    np.maximum(planes, least, out=_inner(result, padding))
     return result
 
 
