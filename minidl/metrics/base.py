@@ -57,11 +57,18 @@ class Metric(Component):
         """
         raise NotImplementedError
 
-    def merge(self, total: Sequence[Any], batch: Sequence[Any]) -> Sequence[Any]:
-        """Join the statistics of what was seen with those of one more batch; default the sum.
+    def reduce(self, batch: Sequence[Any]) -> Sequence[Any]:
+        """Return what is kept of a batch; default its statistics as they are.
 
-        Both hold one float64 array of the host for each value that :meth:`statistics` returns,
-        0-d for a scalar.
+        For what a graph cannot compute. It receives one float64 array of the host for each value
+        that :meth:`statistics` returns, 0-d for a scalar, and returns such arrays or numbers.
+        """
+        return batch
+
+    def merge(self, total: Sequence[Any], batch: Sequence[Any]) -> Sequence[Any]:
+        """Join what was seen with one more batch, both as :meth:`reduce` returns them.
+
+        Default the sum of each.
         """
         return [a + b for a, b in zip(total, batch, strict=True)]
 

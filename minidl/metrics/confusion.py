@@ -19,7 +19,7 @@ class _OfCounts(OfClasses):
     yes alone.
     """
 
-    average: Literal["macro", "micro", "none"] = "macro"
+    average: Literal["macro", "micro", "weighted", "none"] = "macro"
 
     @property
     def better(self) -> str:  # type: ignore[override]
@@ -43,6 +43,9 @@ class _OfCounts(OfClasses):
         scores = [(self._score(*row), any(row)) for row in rows]
         if self.average == "none":
             return [score for score, _ in scores]
+        if self.average == "weighted":
+            there = total[2].tolist()
+            return ratio(sum(s * n for (s, _), n in zip(scores, there, strict=True)), sum(there))
         seen = [score for score, came_up in scores if came_up]
         return ratio(sum(seen), len(seen))
 
@@ -58,10 +61,11 @@ class Precision(_OfCounts):
 
     Attributes
     ----------
-    average : {"macro", "micro", "none"}
+    average : {"macro", "micro", "weighted", "none"}
         The mean over the classes that came up in targets or predictions; or of all counts
-        together; or a list with a number for each class, which is written to the metrics of a run
-        but cannot decide which weights are best.
+        together; or the mean over the classes weighted by how often each is there; or a list with
+        a number for each class, which is written to the metrics of a run but cannot decide which
+        weights are best.
     axis, ignore_index, multilabel : optional
         As of ``accuracy``.
     """
@@ -78,7 +82,7 @@ class Recall(_OfCounts):
 
     Attributes
     ----------
-    average : {"macro", "micro", "none"}
+    average : {"macro", "micro", "weighted", "none"}
         As of ``precision``.
     axis, ignore_index, multilabel : optional
         As of ``accuracy``.
@@ -94,7 +98,7 @@ class F1(_OfCounts):
 
     Attributes
     ----------
-    average : {"macro", "micro", "none"}
+    average : {"macro", "micro", "weighted", "none"}
         As of ``precision``.
     axis, ignore_index, multilabel : optional
         As of ``accuracy``.

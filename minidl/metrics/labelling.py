@@ -21,8 +21,8 @@ class LabelErrorRate(Metric):
     The distance is that of Levenshtein: the least number of labels put in, taken out or replaced
     that makes what was said what was wanted. Predictions are logits as of ``ctc``, of which the
     best path is taken; where labels are characters it is the character error rate, where they
-    are words the word error rate. Above 1 where more is said than there is. It keeps the labels
-    of every sample of a part. Graves et al., "Connectionist temporal classification", 2006.
+    are words the word error rate. Above 1 where more is said than there is. Graves et al.,
+    "Connectionist temporal classification", 2006.
 
     Attributes
     ----------
@@ -43,16 +43,16 @@ class LabelErrorRate(Metric):
         blank = 0 if self.blank is None else self.blank
         return best_path(prediction, blank), ops.where(target != blank, target, -1)
 
-    def merge(self, total: Sequence[Any], batch: Sequence[Any]) -> Sequence[Any]:
-        return [*total, *batch]
+    def reduce(self, batch: Sequence[Any]) -> Sequence[Any]:
+        distance = labels = 0
+        for pair in zip(*(rows.tolist() for rows in batch), strict=True):
+            spoken, known = ([label for label in row if label >= 0] for row in pair)
+            distance += edit_distance(spoken, known)
+            labels += len(known)
+        return [distance, labels]
 
     def result(self, total: Sequence[Any]) -> float:
-        distance = labels = 0
-        for said, wanted in zip(total[0::2], total[1::2], strict=True):
-            for pair in zip(said.tolist(), wanted.tolist(), strict=True):
-                spoken, known = ([label for label in row if label >= 0] for row in pair)
-                distance += edit_distance(spoken, known)
-                labels += len(known)
+        distance, labels = total
         return ratio(distance, labels)
 
 

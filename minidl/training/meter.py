@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minidl.metrics import Metric
+
+_MOST_AS_TEXT = 1000
+"""More numbers than these are written as bytes: text would take four times the space."""
 
 
 class Measured(NamedTuple):
@@ -52,7 +57,7 @@ class Meter:
         self._weight += batch.weight
         self._batches += 1
         for index, (metric, found) in enumerate(zip(self.metrics, batch.statistics, strict=True)):
-            values = [np.asarray(value, dtype=np.float64) for value in found]
+            values = metric.reduce([np.asarray(value, dtype=np.float64) for value in found])
             total = self._totals[index]
             self._totals[index] = values if total is None else metric.merge(total, values)
 
@@ -67,10 +72,7 @@ class Meter:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what was seen, so that it can be stored as JSON."""
-        totals = [
-            None if total is None else [np.asarray(value).tolist() for value in total]
-            for total in self._totals
-        ]
+        totals = [None if total is None else _packed(total) for total in self._totals]
         sums = {"total": self._total, "weight": self._weight, "batches": self._batches}
         return {**sums, "totals": totals}
 
@@ -78,7 +80,26 @@ class Meter:
         """Take back what :meth:`to_dict` returned."""
         self._total, self._weight = stored["total"], stored["weight"]
         self._batches = stored["batches"]
-        self._totals = [
-            None if total is None else [np.asarray(value, dtype=np.float64) for value in total]
-            for total in stored["totals"]
-        ]
+        self._totals = [None if total is None else _unpacked(total) for total in stored["totals"]]
+
+
+def _packed(arrays: Sequence[Any]) -> Any:
+    """Return arrays of float64 as a value that JSON has."""
+    arrays = [np.asarray(array, dtype="<f8") for array in arrays]
+    if sum(array.size for array in arrays) <= _MOST_AS_TEXT:
+        return [array.tolist() for array in arrays]
+    held = zlib.compress(b"".join(array.tobytes() for array in arrays), level=1)
+    shapes = [list(array.shape) for array in arrays]
+    return {"shapes": shapes, "zlib": base64.b64encode(held).decode()}
+
+
+def _unpacked(value: Any) -> list[np.ndarray]:
+    """Return the arrays that :func:`_packed` was given, bit for bit."""
+    if isinstance(value, list):
+        return [np.asarray(array, dtype=np.float64) for array in value]
+    held, start, arrays = zlib.decompress(base64.b64decode(value["zlib"])), 0, []
+    for shape in value["shapes"]:
+        array = np.ndarray(shape, "<f8", held, start)
+        arrays.append(array.astype(np.float64))
+        start += array.nbytes
+    return arrays

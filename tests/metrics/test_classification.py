@@ -18,7 +18,8 @@ def measure(metric, predictions, targets, batch=3):
         values = [
             np.asarray(value.numpy(), "float64") for value in made.statistics(tensor(p), tensor(y))
         ]
-        total = values if total is None else made.merge(total, values)
+        kept = made.reduce(values)
+        total = kept if total is None else made.merge(total, kept)
     return made.result(total)
 
 

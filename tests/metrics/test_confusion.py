@@ -17,7 +17,8 @@ def measure(metric, predictions, targets, batch=7):
         values = [
             np.asarray(value.numpy(), "float64") for value in made.statistics(tensor(p), tensor(y))
         ]
-        total = values if total is None else made.merge(total, values)
+        kept = made.reduce(values)
+        total = kept if total is None else made.merge(total, kept)
     return made.result(total)
 
 
@@ -39,12 +40,14 @@ def test_by_hand():
     assert found["recall"] == pytest.approx([2 / 3, 2 / 3, 1, 0])
     assert found["f1"] == pytest.approx([2 / 3, 4 / 5, 4 / 5, 0])
     assert measure("f1", logits, THERE) == pytest.approx((2 / 3 + 4 / 5 + 4 / 5) / 3)
+    weighted = measure({"type": "f1", "average": "weighted"}, logits, THERE)
+    assert weighted == pytest.approx((3 * 2 / 3 + 3 * 4 / 5 + 2 * 4 / 5) / 8)
     matrix = measure("confusion_matrix", logits, THERE)
     assert matrix == [[2, 0, 1, 0], [1, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 0]]
     assert all(type(count) is int for row in matrix for count in row)
 
 
-@pytest.mark.parametrize("average", ["macro", "micro"])
+@pytest.mark.parametrize("average", ["macro", "micro", "weighted"])
 @pytest.mark.parametrize("name", ["precision", "recall", "f1"])
 @pytest.mark.parametrize("classes", [2, 5, 40])
 @pytest.mark.parametrize("batch", [1, 7, 100])
@@ -77,7 +80,7 @@ def test_one_logit_a_sample_has_one_class(shape):
     )
 
 
-@pytest.mark.parametrize("average", ["macro", "micro"])
+@pytest.mark.parametrize("average", ["macro", "micro", "weighted"])
 def test_several_questions_are_several_classes(average):
     metrics = pytest.importorskip("sklearn.metrics")
     rng = np.random.default_rng(1)
@@ -160,9 +163,10 @@ def test_an_axis_that_is_not_there_is_named():
         "metric 'f1': axis 2 is out of range for predictions of shape (3, 2)"
     )
     with pytest.raises(ConfigError) as error:
-        registry.get("metric", "f1")(average="weighted")
+        registry.get("metric", "f1")(average="samples")
     assert str(error.value) == (
-        "metric 'f1': average: Input should be 'macro', 'micro' or 'none', got 'weighted'"
+        "metric 'f1': average: Input should be 'macro', 'micro', 'weighted' or 'none', "
+        "got 'samples'"
     )
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from minidl.component import make
-from minidl.errors import ShapeError
 from minidl.graph import tensor
 
 
@@ -18,7 +17,8 @@ def measure(predictions, targets, batch=7, **fields):
         values = [
             np.asarray(value.numpy(), "float64") for value in made.statistics(tensor(p), tensor(y))
         ]
-        total = values if total is None else made.merge(total, values)
+        kept = made.reduce(values)
+        total = kept if total is None else made.merge(total, kept)
     return made.result(total)
 
 
@@ -58,7 +58,7 @@ def test_without_both_kinds_it_is_not_a_number(targets):
     assert math.isnan(measure(np.array([np.nan, 1.0]), np.array([0, 1])))
 
 
-@pytest.mark.parametrize("average", ["macro", "micro"])
+@pytest.mark.parametrize("average", ["macro", "micro", "weighted"])
 @pytest.mark.parametrize("batch", [1, 7, 100])
 def test_of_several_questions_it_is_that_of_scikit_learn(average, batch):
     metrics = pytest.importorskip("sklearn.metrics")
@@ -82,10 +82,33 @@ def test_questions_without_both_answers_have_no_part_in_the_mean():
     assert math.isnan(measure(scores, np.ones((3, 2), "int64")))
 
 
-def test_several_classes_are_refused():
-    with pytest.raises(ShapeError) as error:
-        measure(np.zeros((4, 3)), np.zeros(4, "int64"))
-    assert str(error.value) == (
-        "metric 'auc': takes two classes, not the 3 of predictions of shape (4, 3); for a "
-        "question of yes or no each, set multilabel = true"
+@pytest.mark.parametrize("average", ["macro", "weighted", "micro", "none"])
+@pytest.mark.parametrize("batch", [1, 7, 100])
+def test_several_classes_are_each_measured_against_the_rest(average, batch):
+    metrics = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(3)
+    there = rng.choice(3, 60, p=[0.6, 0.3, 0.1])
+    logits = np.round(rng.normal(size=(60, 3)) + np.eye(3)[there], 1).astype("float32")
+    wide = np.exp(logits.astype("float64"))
+    shares = wide / wide.sum(axis=1, keepdims=True)
+    theirs = metrics.roc_auc_score(
+        there, shares, multi_class="ovr", average=None if average == "none" else average
     )
+    expected = pytest.approx(theirs if average != "none" else theirs.tolist())
+    assert measure(logits, there, batch, average=average) == expected
+    ignored = np.concatenate([there, np.full(5, -1)])
+    more = np.concatenate([logits, rng.normal(size=(5, 3)).astype("float32")])
+    assert measure(more, ignored, batch, average=average, ignore_index=-1) == expected
+
+
+def test_classes_that_are_sure_are_still_told_apart():
+    logits = np.array([[20.0, 0.0, 0.0], [30.0, 0.0, 0.0], [0.0, 25.0, 0.0], [0.0, 22.0, 1.0]])
+    each = measure(logits.astype("float32"), np.array([0, 1, 1, 2]), average="none")
+    assert each == pytest.approx([2 / 3, 1 / 2, 2 / 3])
+
+
+@pytest.mark.parametrize("average", ["macro", "weighted"])
+def test_a_class_that_is_never_there_has_no_part_in_the_mean(average):
+    logits = np.array([[0.0, 2.0, 1.0], [1.0, 0.0, 0.0], [0.5, 0.0, 0.0]])
+    assert measure(logits, np.array([1, 0, 0]), average=average) == 1.0
+    assert math.isnan(measure(logits, np.array([1, 0, 0]), average="none")[2])

@@ -1,9 +1,12 @@
 """The training step as one graph: clipping, gradients, and state."""
 
+import json
+
 import numpy as np
 import pytest
 
 import minidl as md
+from minidl.component import make
 from minidl.graph import Program, placeholder
 from minidl.metrics import Metric
 from minidl.training.meter import Measured, Meter
@@ -67,6 +70,19 @@ def test_a_meter_weighs_batches_by_their_size_and_survives_json():
     assert other.result() == meter.result()
     other.reset()
     assert other.result() == {}
+
+
+def test_a_meter_that_keeps_every_score_is_stored_in_few_bytes_and_exactly():
+    rng = np.random.default_rng(0)
+    auc, other = Meter([make("metric", "auc")]), Meter([make("metric", "auc")])
+    for _ in range(100):
+        scores, yes = rng.normal(size=(64, 1)).astype("float32"), rng.integers(0, 2, (64, 1))
+        auc.add(Measured(1.0, 64.0, 64, [[scores, yes]]))
+    stored = json.dumps(auc.to_dict())
+    assert len(stored) < 64 * 100 * 10
+    other.restore(json.loads(stored))
+    assert other.result() == auc.result()
+    assert json.dumps(other.to_dict()) == stored
 
 
 def test_the_summary_counts_parameters_and_operations(small):
