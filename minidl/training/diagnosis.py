@@ -7,9 +7,10 @@ import math
 import numpy as np
 
 from minidl.errors import DivergedError
-from minidl.graph import Program, Tensor, toposort
+from minidl.graph import Program, Tensor
 from minidl.graph.leaves import placeholder_op
 from minidl.graph.spec import is_float
+from minidl.training.origin import layer_of
 from minidl.training.step import Forward, Steps, spec_of
 
 ADVICE = "lower [optimizer] lr, or set [training] clip_norm"
@@ -79,8 +80,5 @@ def _index(bad: np.ndarray) -> tuple[int, ...]:
 
 def _owner(node: Tensor, forward: Forward) -> str:
     """Return the label of the innermost layer whose output needs ``node``, or the loss."""
-    layers = {layer.path: layer for layer in forward.steps.model.root.all_layers()}
-    for path, output in forward.context.outputs.items():
-        if any(needed is node for needed in toposort([output])):
-            return layers[path].label if path in layers else path
-    return f"the loss '{forward.steps.loss.type_name}'"
+    layer = layer_of(node, forward.steps.model.root, forward.context)
+    return f"the loss '{forward.steps.loss.type_name}'" if layer is None else layer.label

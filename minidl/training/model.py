@@ -13,11 +13,12 @@ from minidl import registry
 from minidl.backends import Backend, backend, current_backend, use_backend
 from minidl.compiler import compile_graph
 from minidl.data import Dataset
-from minidl.errors import CheckpointError, ShapeError
+from minidl.errors import CheckpointError, MinidlError, ShapeError
 from minidl.graph import Graph, Program, Spec, State, Tensor, from_array, placeholder
 from minidl.layers import Context, Layer
 from minidl.losses import Loss
 from minidl.training import tensors
+from minidl.training.origin import located
 
 if TYPE_CHECKING:
     from minidl.config import Config
@@ -104,8 +105,14 @@ class Model:
         key = (*inputs.shape, int(readable))
         program = self._programs.get(key)
         if program is None:
-            program = self._programs[key] = self._forward_program(inputs.shape, readable)
-        (output,) = program([self.backend.from_numpy(inputs)], self.state)
+            graph, _ = self._forward_graph(inputs.shape, readable)
+            program = self._programs[key] = compile_graph(graph, self.backend)
+        arrays = [self.backend.from_numpy(inputs)]
+        try:
+            (output,) = program(arrays, self.state)
+        except MinidlError as error:
+            graph, context = self._forward_graph(inputs.shape, readable)
+            raise located(error, graph, arrays, self, context) from None
         return output
 
     def predict(self, inputs: np.ndarray, batch_size: int = 256) -> np.ndarray:
@@ -175,14 +182,15 @@ class Model:
         """Build the graph of what the first layer takes from a batch as it is stored."""
         return inputs if self.dataset is None else self.dataset.prepare(inputs)
 
-    def _forward_program(self, shape: tuple[int, ...], readable: bool) -> Program:
+    def _forward_graph(self, shape: tuple[int, ...], readable: bool) -> tuple[Graph, Context]:
         inputs = placeholder("input", shape, self.input_spec.dtype)
         values = self.placeholders()
-        output = self.apply(inputs, Context(values))
+        context = Context(values)
+        output = self.apply(inputs, context)
         if readable and self.loss is not None:
             output = self.loss.output(output)
         kept = tuple((value, value) for value in values.values())
-        return compile_graph(Graph((inputs,), (output,), kept), self.backend)
+        return Graph((inputs,), (output,), kept), context
 
     def _check_inputs(self, inputs: np.ndarray) -> None:
         expected = self.input_spec.shape[1:]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minidl.compiler import autocast, compile_graph
+from minidl.errors import MinidlError
 from minidl.graph import Graph, Program, Spec, State, Tensor, grad, placeholder
 from minidl.graph.leaves import scalar_constant
 from minidl.layers import Context
@@ -15,6 +16,7 @@ from minidl.losses import Loss
 from minidl.metrics import Metric
 from minidl.training.meter import Measured
 from minidl.training.model import Model
+from minidl.training.origin import located
 from minidl.training.update import Update
 
 
@@ -152,8 +154,16 @@ class Steps:
         program = self._programs.get(key)
         if program is None:
             program = self._programs[key] = compile_graph(build(*specs), backend)
-        arrays = [backend.from_numpy(inputs), backend.from_numpy(targets), *scalars]
-        return self._measured([backend.to_numpy(value) for value in program(arrays, state)])
+        arrays = [backend.from_numpy(inputs), backend.from_numpy(targets)]
+        try:
+            outputs = program([*arrays, *scalars], state)
+        except MinidlError as error:
+            forward = Forward(self, *specs, training=False)
+            graph = forward.graph((), forward.values, {})
+            arrays.append(backend.scalar(0, "int64"))
+            loss = f"the loss '{self.loss.type_name}'"
+            raise located(error, graph, arrays, self.model, forward.context, state, loss) from None
+        return self._measured([backend.to_numpy(value) for value in outputs])
 
     def _measured(self, outputs: Sequence[np.ndarray]) -> Measured:
         loss, total, weight = (float(value) for value in outputs[:3])

@@ -5,7 +5,7 @@ import pytest
 
 import minidl as md
 from minidl import ops, registry
-from minidl.errors import CheckpointError, ConfigError, DivergedError, ShapeError
+from minidl.errors import CheckpointError, ConfigError, DataError, DivergedError, ShapeError
 from minidl.training import RunDirectory, fit, load
 from minidl.training.pipeline import make_trainer, prepare, reopen
 from minidl.training.state import RunState
@@ -235,6 +235,39 @@ def test_one_output_for_more_than_two_classes_is_an_error(small):
     assert str(caught.value).startswith(
         "the model gives 1 value a sample, but dataset 'digits' has 10 classes; "
     )
+
+
+def test_an_index_out_of_range_names_the_layer(tmp_path):
+    arrays = {"x": np.array([[0, 5], [1, 5]]), "y": np.array([0, 1])}
+    np.savez(tmp_path / "d.npz", **arrays)
+    layers = [
+        {"type": "embedding", "num_embeddings": 5, "embedding_dim": 2},
+        {"type": "flatten"},
+        {"type": "linear", "units": 2},
+    ]
+    config = {
+        "name": "words",
+        "data": {
+            "dataset": "npz",
+            "path": str(tmp_path / "d.npz"),
+            "dtype": "int64",
+            "task": "classification",
+            "validation": 0,
+        },
+        "model": {"layers": layers},
+        "loss": {"type": "cross_entropy"},
+        "optimizer": "sgd",
+    }
+    message = (
+        "layer 'embedding_0' (embedding, model.layers[0]): index 5 at [0, 1] is not from 0 to 4"
+    )
+    with pytest.raises(DataError) as caught:
+        fit(config)
+    assert str(caught.value) == message
+    with pytest.raises(DataError) as caught:
+        md.Model.from_config(config).predict(arrays["x"])
+    assert str(caught.value) == message
+    assert caught.value.place == "model.layers[0]"
 
 
 def test_places_without_a_class_must_be_ignored(small, tmp_path):
