@@ -181,8 +181,8 @@ class RNN(Recurrent):
     Inputs: sequences, float of shape (batch, time, features). Behind them may stand the state to
     start from, float, as ``output = "state"`` gives it; and, if sequences differ in length, either
     a padding mask, bool of shape (batch, time), true where a step is padding (see
-    ``padding_mask``), or lengths, integers of shape (batch,). Padding leaves the state as it is,
-    and its outputs are 0.
+    ``padding_mask``), or lengths, integers of shape (batch,) from 0 to time. Padding leaves the
+    state as it is, and its outputs are 0.
 
     Output: "sequence" is the state of every step, shape (batch, time, size), "last" the last of
     them alone, shape (batch, size), where size is ``hidden_size``, or twice that if

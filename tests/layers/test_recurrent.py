@@ -8,7 +8,7 @@ from parity import compare_layer_with_torch
 
 from minidl import registry
 from minidl.component import make
-from minidl.errors import ConfigError, DtypeError, ShapeError
+from minidl.errors import ConfigError, DataError, DtypeError, ShapeError
 from minidl.graph import Spec, tensor
 from minidl.layers import Context
 
@@ -138,6 +138,14 @@ def test_a_sequence_of_nothing_but_padding_leaves_the_state(kind):
     found = run(config, random(2, 4, 5), state, np.array([0, 4]))
     np.testing.assert_array_equal(found[0], state[0])
     assert not np.allclose(found[1], state[1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("length", [6, -1])
+def test_lengths_that_cannot_be_are_errors(kind, length):
+    with pytest.raises(DataError) as caught:
+        run({"type": kind, "hidden_size": 3}, random(2, 5, 4), np.array([5, length]))
+    assert str(caught.value) == f"length {length} at [1] is not from 0 to 5"
 
 
 @pytest.mark.parametrize("kind", KINDS)
