@@ -10,13 +10,20 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from minidl import registry
 from minidl.backends.dtypes import LOW_PRECISION
 from minidl.errors import DtypeError, GraphError, ShapeError
+from minidl.graph.leaves import scalar_constant
 from minidl.graph.node import Tensor
 from minidl.graph.op import op, sample
 from minidl.graph.spec import INTEGERS, Spec, is_float, promote
-from minidl.ops.loss import check_reduction, reduced
+from minidl.ops.creation import arange, full
+from minidl.ops.elementwise import exp, maximum, where
+from minidl.ops.indexing import in_range, ravel_index, take
+from minidl.ops.joining import concat, stack
+from minidl.ops.linalg import permute_dims
+from minidl.ops.reduction import logsumexp
+from minidl.ops.regression_loss import check_reduction, reduced
+from minidl.ops.shape import broadcast_to, expand_dims, flip, pad
 
 NEVER = -1e30
 """Logarithm of the probability of what cannot be: finite, so that no ∞ − ∞ comes up."""
@@ -64,7 +71,6 @@ class band_recurrence:
     def backward(g, z, x, a, b, c):
         # The same recursion from the end of both axes: flipped, each weight one step later and
         # at the place that it carried to.
-        flip = registry.get("op", "flip")
         weights = [flip(_later(w, by), axis=(0, 2)) for by, w in enumerate((a, b, c))]
         into = flip(band_recurrence(flip(g, axis=(0, 2)), *weights), axis=(0, 2))
         return into, *(into * _earlier(z, by, 0.0) for by in (0, 1, 2))
@@ -112,7 +118,6 @@ class log_band_recurrence:
         return xp.stack(steps) if steps else xp.zeros_like(x)
 
     def backward(g, z, x, start, skip):
-        exp, where = registry.get("op", "exp"), registry.get("op", "where")
         # The share of each way in what arrives; at places that nothing reaches no gradient is.
         arrived = z - x
         ways = [exp(_earlier(z, by, NEVER) - arrived) for by in (0, 1)]
@@ -120,7 +125,6 @@ class log_band_recurrence:
         # the shares make 1 but for what rounding took from z: much, where z is far from 0
         total = ways[0] + ways[1] + ways[2]
         shares = [way / where(total == 0, 1, total) for way in ways]
-        flip = registry.get("op", "flip")
         weights = [flip(_later(share, by), axis=(0, 2)) for by, share in enumerate(shares)]
         into = flip(band_recurrence(flip(g, axis=(0, 2)), *weights), axis=(0, 2))
         return into, into[0], (into * shares[2])[1:].sum(axis=0)
@@ -176,20 +180,19 @@ class ctc:
         reduction="mean",
         zero_infinity=False,
     ):
-        check_reduction("ctc", reduction)
+        check_reduction(reduction)
         _check_inputs(x, target, input_lengths, target_lengths, blank)
-        where, maximum = registry.get("op", "where"), registry.get("op", "maximum")
-        input_lengths = _within(input_lengths, 1, x.shape[0], "input length")
-        target_lengths = _within(target_lengths, 0, target.shape[1], "target length")
+        input_lengths = in_range(input_lengths, low=1, high=x.shape[0], name="input length")
+        target_lengths = in_range(target_lengths, low=0, high=target.shape[1], name="target length")
         if x.dtype in LOW_PRECISION:
             x = x.astype("float32")  # float16 has no room for NEVER
         path, skip = _spelled(x, target, target_lengths, blank)
-        first = where(_counted(path.shape[1]) < 2, _number(0.0, x), NEVER)
-        start = registry.get("op", "broadcast_to")(first, path.shape)
+        first = where(arange(path.shape[1]) < 2, scalar_constant(0.0, x.dtype), NEVER)
+        start = broadcast_to(first, path.shape)
         reached = log_band_recurrence(maximum(_emitted(x, path), NEVER), start, skip)
         last = _at_the_end(x.shape[0], path.shape[1], input_lengths, target_lengths)
         ways = where(last, reached, NEVER)
-        total = registry.get("op", "logsumexp")(ways, axis=(0, 2))
+        total = logsumexp(ways, axis=(0, 2))
         possible = total > NEVER / 2
         total = where(possible, total, 0.0)
         losses = where(possible, -total, 0.0 if zero_infinity else math.inf)
@@ -200,51 +203,37 @@ class ctc:
 
 def _spelled(x: Tensor, target: Tensor, lengths: Tensor, blank: int) -> tuple[Tensor, Tensor]:
     """Return the targets with blanks around each class, and the log probability to skip one."""
-    ops = registry.get
     n, s = target.shape
-    inside = _counted(s) < ops("op", "expand_dims")(lengths, axis=1)
-    known = ops("op", "where")(inside, target.astype("int64"), blank)
-    known = _within(known, 0, x.shape[2] - 1, "class")
-    blanks = ops("op", "full")((n, s), blank, dtype="int64")
-    pairs = ops("op", "stack")([blanks, known], axis=2).reshape((n, 2 * s))
-    end = ops("op", "full")((n, 1), blank, dtype="int64")
-    path = ops("op", "concat")([pairs, end], axis=1)
+    inside = arange(s) < expand_dims(lengths, axis=1)
+    known = where(inside, target.astype("int64"), blank)
+    known = in_range(known, low=0, high=x.shape[2] - 1, name="class")
+    blanks = full((n, s), blank, dtype="int64")
+    pairs = stack([blanks, known], axis=2).reshape((n, 2 * s))
+    end = full((n, 1), blank, dtype="int64")
+    path = concat([pairs, end], axis=1)
     differs = path[:, 2:] != path[:, :-2]
     may = differs & (path[:, 2:] != blank)
-    allowed = ops("op", "where")(may, _number(0.0, x), NEVER)
-    return path, ops("op", "pad")(allowed, ((0, 0), (2, 0)), value=NEVER)[:, : path.shape[1]]
+    allowed = where(may, scalar_constant(0.0, x.dtype), NEVER)
+    return path, pad(allowed, ((0, 0), (2, 0)), value=NEVER)[:, : path.shape[1]]
 
 
 def _emitted(x: Tensor, path: Tensor) -> Tensor:
     """Return the log probability of each place of the path at each time: (T, N, S)."""
-    ops = registry.get
     t, n, c = x.shape
-    samples = ops("op", "expand_dims")(ops("op", "arange")(n), axis=1)
-    rows = ops("op", "ravel_index")(samples, path, lengths=(n, c))
-    by_class = ops("op", "permute_dims")(x, (1, 2, 0)).reshape((n * c, t))
-    taken = ops("op", "take")(by_class, rows, axis=0)
-    return ops("op", "permute_dims")(taken, (2, 0, 1))
+    samples = expand_dims(arange(n), axis=1)
+    rows = ravel_index(samples, path, lengths=(n, c))
+    by_class = permute_dims(x, (1, 2, 0)).reshape((n * c, t))
+    taken = take(by_class, rows, axis=0)
+    return permute_dims(taken, (2, 0, 1))
 
 
 def _at_the_end(t: int, s: int, input_lengths: Tensor, target_lengths: Tensor) -> Tensor:
     """Return where a path may end: in the last step, at the last class or the blank behind it."""
-    expand = registry.get("op", "expand_dims")
-    time = expand(_counted(t), axis=1) == expand(input_lengths.astype("int64") - 1, axis=0)
-    behind = expand(_counted(s), axis=0) - 2 * expand(target_lengths.astype("int64"), axis=1)
+    last, classes = input_lengths.astype("int64") - 1, target_lengths.astype("int64")
+    time = expand_dims(arange(t), axis=1) == last
+    behind = arange(s) - 2 * expand_dims(classes, axis=1)
     place = (behind == 0) | (behind == -1)
-    return expand(time, axis=2) & expand(place, axis=0)
-
-
-def _within(x: Tensor, low: int, high: int, name: str) -> Tensor:
-    return registry.get("op", "in_range")(x, low=low, high=high, name=name)
-
-
-def _counted(n: int) -> Tensor:
-    return registry.get("op", "arange")(n)
-
-
-def _number(value: float, like: Tensor) -> Tensor:
-    return registry.get("op", "full")((), value, dtype=like.dtype)
+    return expand_dims(time, axis=2) & place
 
 
 def _moved(xp: Any, x: Any, by: int, outside: float) -> Any:
@@ -260,7 +249,7 @@ def _earlier(z: Tensor, by: int, outside: float) -> Tensor:
     """Return z[t−1, n, s−by]."""
     t, _, s = z.shape
     before, width = min(1, t), min(by, s)
-    padded = registry.get("op", "pad")(z, ((before, 0), (0, 0), (width, 0)), value=outside)
+    padded = pad(z, ((before, 0), (0, 0), (width, 0)), value=outside)
     return padded[:t, :, :s]
 
 
@@ -268,7 +257,7 @@ def _later(w: Tensor, by: int) -> Tensor:
     """Return w[t+1, n, s+by]."""
     t, _, s = w.shape
     after, width = min(1, t), min(by, s)
-    padded = registry.get("op", "pad")(w, ((0, after), (0, 0), (0, width)))
+    padded = pad(w, ((0, after), (0, 0), (0, width)))
     return padded[after:, :, width:]
 
 
@@ -276,19 +265,19 @@ def _check_inputs(
     x: Tensor, target: Tensor, input_lengths: Tensor, target_lengths: Tensor, blank: int
 ) -> None:
     if not is_float(x.dtype):
-        raise DtypeError(f"ctc: log probabilities must be floats, not {x.dtype}")
+        raise DtypeError(f"log probabilities must be floats, not {x.dtype}")
     if x.ndim != 3 or not x.shape[0] or target.ndim != 2 or target.shape[0] != x.shape[1]:
         raise ShapeError(
-            f"ctc: takes log probabilities of shape (T, N, C) with targets of shape (N, S), "
+            f"takes log probabilities of shape (T, N, C) with targets of shape (N, S), "
             f"not {x.shape} and {target.shape}"
         )
     for lengths, what in ((input_lengths, "input"), (target_lengths, "target")):
         if lengths.shape != x.shape[1:2]:
             raise ShapeError(
-                f"ctc: {what} lengths must be of shape ({x.shape[1]},), not {lengths.shape}"
+                f"{what} lengths must be of shape ({x.shape[1]},), not {lengths.shape}"
             )
     for given in (target, input_lengths, target_lengths):
         if given.dtype not in INTEGERS:
-            raise DtypeError(f"ctc: targets and lengths are integers, not {given.dtype}")
+            raise DtypeError(f"targets and lengths are integers, not {given.dtype}")
     if not 0 <= blank < x.shape[2]:
-        raise GraphError(f"ctc: blank must be one of {x.shape[2]} classes, not {blank}")
+        raise GraphError(f"blank must be one of {x.shape[2]} classes, not {blank}")

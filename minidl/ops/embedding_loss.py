@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from minidl import registry
+from minidl.backends.dtypes import LOW_PRECISION
 from minidl.errors import DtypeError, GraphError, ShapeError
 from minidl.graph.node import Tensor
 from minidl.graph.op import Draw, op, sample
-from minidl.graph.spec import INTEGERS, broadcast_shapes, normalize_axis
-from minidl.ops.loss import check_reduction, reduced
-from minidl.ops.shape import broadcast_to
+from minidl.graph.spec import INTEGERS, broadcast_shapes, normalize_axis, promote
+from minidl.ops.creation import eye
+from minidl.ops.elementwise import maximum, minimum, sqrt, square, where
+from minidl.ops.indexing import in_range
+from minidl.ops.regression_loss import check_reduction, reduced
+from minidl.ops.shape import broadcast_to, expand_dims
 
 _VECTORS = ((3, 4), (3, 4))
 
@@ -40,14 +43,15 @@ class cosine_similarity:
 
     def compose(x, y, /, *, axis=1, eps=1e-8):
         if not eps > 0:
-            raise GraphError(f"cosine_similarity: eps must be above 0, not {eps}")
-        try:
-            shape = broadcast_shapes(x.shape, y.shape)
-            axis = normalize_axis(axis, len(shape))
-        except ShapeError as error:
-            raise ShapeError(f"cosine_similarity: {error}") from None
+            raise GraphError(f"eps must be above 0, not {eps}")
+        shape = broadcast_shapes(x.shape, y.shape)
+        axis = normalize_axis(axis, len(shape))
+        dtype = promote((x.dtype, y.dtype))
+        if dtype in LOW_PRECISION:  # float16 has no room for squares, nor for eps
+            x, y = x.astype("float32"), y.astype("float32")
         x, y = (v if v.shape == shape else broadcast_to(v, shape) for v in (x, y))
-        return (_unit(x, axis, eps) * _unit(y, axis, eps)).sum(axis=axis)
+        z = (_unit(x, axis, eps) * _unit(y, axis, eps)).sum(axis=axis)
+        return z.astype(dtype) if dtype in LOW_PRECISION else z
 
 
 @op(
@@ -79,18 +83,17 @@ class cosine_embedding:
     """
 
     def compose(x, y, t, /, *, margin=0.0, reduction="mean"):
-        check_reduction("cosine_embedding", reduction)
+        check_reduction(reduction)
         if x.shape != y.shape or x.ndim not in (1, 2) or t.shape != x.shape[:-1]:
             raise ShapeError(
-                f"cosine_embedding: takes two values of shape (N, D) and a target of shape (N,), "
+                f"takes two values of shape (N, D) and a target of shape (N,), "
                 f"not {x.shape}, {y.shape} and {t.shape}"
             )
-        ops = registry.get
         if t.dtype in INTEGERS:
-            t = ops("op", "in_range")(t, low=-1, high=1, name="target")
+            t = in_range(t, low=-1, high=1, name="target")
         cosine = cosine_similarity(x, y, axis=-1)
-        apart = ops("op", "maximum")(cosine - margin, 0.0)
-        return reduced(ops("op", "where")(t > 0, 1.0 - cosine, apart), reduction)
+        apart = maximum(cosine - margin, 0.0)
+        return reduced(where(t > 0, 1.0 - cosine, apart), reduction)
 
 
 @op(
@@ -122,16 +125,15 @@ class pairwise_distance:
 
     def compose(x, y, /, *, p=2.0, eps=1e-6, keepdims=False):
         if not p > 0:
-            raise GraphError(f"pairwise_distance: p must be above 0, not {p}")
+            raise GraphError(f"p must be above 0, not {p}")
         difference = x - y + eps
-        ops = registry.get
-        powers = ops("op", "square")(difference) if p == 2 else abs(difference) ** float(p)
+        powers = square(difference) if p == 2 else abs(difference) ** float(p)
         total = powers.sum(axis=-1, keepdims=keepdims)
         if p == 1:
             return total
-        where, apart = ops("op", "where"), total > 0
+        apart = total > 0
         safe = where(apart, total, 1.0)
-        return where(apart, ops("op", "sqrt")(safe) if p == 2 else safe ** (1 / p), total)
+        return where(apart, sqrt(safe) if p == 2 else safe ** (1 / p), total)
 
 
 @op(
@@ -168,20 +170,19 @@ class triplet_margin:
     def compose(
         a, positive, negative, /, *, margin=1.0, p=2.0, eps=1e-6, swap=False, reduction="mean"
     ):
-        check_reduction("triplet_margin", reduction)
+        check_reduction(reduction)
         if not a.shape == positive.shape == negative.shape or not a.ndim:
             raise ShapeError(
-                f"triplet_margin: anchors, positives and negatives must have one shape (N, D), "
+                f"anchors, positives and negatives must have one shape (N, D), "
                 f"not {a.shape}, {positive.shape} and {negative.shape}"
             )
         if not margin > 0:
-            raise GraphError(f"triplet_margin: margin must be above 0, not {margin}")
-        ops = registry.get
+            raise GraphError(f"margin must be above 0, not {margin}")
         far = pairwise_distance(a, negative, p=p, eps=eps)
         if swap:
-            far = ops("op", "minimum")(far, pairwise_distance(positive, negative, p=p, eps=eps))
+            far = minimum(far, pairwise_distance(positive, negative, p=p, eps=eps))
         near = pairwise_distance(a, positive, p=p, eps=eps)
-        return reduced(ops("op", "maximum")(near - far + margin, 0.0), reduction)
+        return reduced(maximum(near - far + margin, 0.0), reduction)
 
 
 @op(
@@ -217,39 +218,34 @@ class batch_hard_triplet:
     def compose(x, target, /, *, margin=1.0, p=2.0, eps=1e-6):
         _check_classes(x, target)
         if not margin > 0:
-            raise GraphError(f"batch_hard_triplet: margin must be above 0, not {margin}")
-        ops = registry.get
+            raise GraphError(f"margin must be above 0, not {margin}")
         n = x.shape[0]
-        distance = pairwise_distance(
-            ops("op", "expand_dims")(x, axis=1), ops("op", "expand_dims")(x, axis=0), p=p, eps=eps
-        )
-        like = ops("op", "expand_dims")(target, axis=1) == ops("op", "expand_dims")(target, axis=0)
-        self_pair = ops("op", "eye")(n, dtype="bool")
+        distance = pairwise_distance(expand_dims(x, axis=1), expand_dims(x, axis=0), p=p, eps=eps)
+        like = expand_dims(target, axis=1) == expand_dims(target, axis=0)
+        self_pair = eye(n, dtype="bool")
         others, unlike = like & ~self_pair, ~like
-        where = ops("op", "where")
         # distances are positive, so 0 is never the farthest; the largest is never below the nearest
         near = where(others, distance, 0.0).max(axis=1)
         limit = distance.max()
         far = where(unlike, distance, limit).min(axis=1)
         lasting = others.sum(axis=1) * unlike.sum(axis=1) > 0
-        losses = where(lasting, ops("op", "maximum")(near - far + margin, 0.0), 0.0)
-        count = ops("op", "maximum")(lasting.sum(), 1).astype(losses.dtype)
+        losses = where(lasting, maximum(near - far + margin, 0.0), 0.0)
+        count = maximum(lasting.sum(), 1).astype(losses.dtype)
         return losses.sum() / count
 
 
 def _unit(x: Tensor, axis: int, eps: float) -> Tensor:
     """Return vectors of length 1, or shorter where they were shorter than eps."""
-    ops = registry.get
-    squares = ops("op", "square")(x).sum(axis=axis, keepdims=True)
+    squares = square(x).sum(axis=axis, keepdims=True)
     # eps inside the root too: the root of 0 has no gradient
-    return x / ops("op", "sqrt")(ops("op", "maximum")(squares, float(eps) ** 2))
+    return x / sqrt(maximum(squares, float(eps) ** 2))
 
 
 def _check_classes(x: Tensor, target: Tensor) -> None:
     if x.ndim != 2 or target.shape != x.shape[:1] or not x.shape[0]:
         raise ShapeError(
-            f"batch_hard_triplet: takes vectors of shape (N, D) and classes of shape (N,), "
+            f"takes vectors of shape (N, D) and classes of shape (N,), "
             f"not {x.shape} and {target.shape}"
         )
     if target.dtype not in INTEGERS:
-        raise DtypeError(f"batch_hard_triplet: classes are integers, not {target.dtype}")
+        raise DtypeError(f"classes are integers, not {target.dtype}")

@@ -8,7 +8,7 @@ from minidl.errors import GraphError, ShapeError
 from minidl.graph.op import op, sample
 from minidl.graph.spec import normalize_axis
 from minidl.ops.activation import sigmoid, softplus, tanh
-from minidl.ops.elementwise import erf, exp, square, where
+from minidl.ops.elementwise import clip, erf, exp, square, where
 from minidl.ops.joining import split
 
 _ROOT_HALF = math.sqrt(0.5)
@@ -57,10 +57,12 @@ class gelu_tanh:
         return 0.5 * x * (1 + xp.tanh(_TANH_SCALE * x * (1 + _TANH_CUBIC * x * x)))
 
     def backward(g, z, x):
-        squared = square(x)
-        t = tanh(_TANH_SCALE * x * (1 + _TANH_CUBIC * squared))
+        # beyond ±10 the tanh is ±1 in every dtype, and x² may overflow
+        near = clip(x, -10, 10)
+        squared = square(near)
+        t = tanh(_TANH_SCALE * near * (1 + _TANH_CUBIC * squared))
         slope = _TANH_SCALE * (1 + 3 * _TANH_CUBIC * squared)
-        return g * (0.5 * (1 + t) + 0.5 * x * ((1 - t * t) * slope))
+        return g * (0.5 * (1 + t) + 0.5 * near * ((1 - t * t) * slope))
 
 
 @op("gelu", samples=[sample((3, 4)), sample((3, 4), approximate="tanh"), sample((0, 3))])

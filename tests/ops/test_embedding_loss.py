@@ -27,6 +27,17 @@ def test_two_vectors_of_zeros_have_a_finite_gradient():
     assert (slope.numpy() == 0).all()
 
 
+def test_cosines_in_float16_know_zeros_and_large_numbers():
+    x = tensor([[0.0, 0.0], [300.0, 300.0], [1e-4, 0.0]], "float16")
+    y = tensor([[1.0, 2.0], [300.0, 0.0], [1e-4, 1e-4]], "float16")
+    z = ops.cosine_similarity(x, y)
+    assert z.dtype == "float16"
+    np.testing.assert_allclose(z.numpy(), [0.0, 0.5**0.5, 0.5**0.5], rtol=1e-3)
+    slope = grad(z.sum(), x)
+    assert slope.dtype == "float16"
+    assert np.isfinite(slope.numpy()[1:]).all()
+
+
 @pytest.mark.parametrize("p", [1.0, 2.0, 3.0])
 def test_equal_vectors_are_at_no_distance_and_have_a_gradient_of_zero(p):
     x = tensor([[1.0, 2.0], [1.0, 2.0]], "float64")

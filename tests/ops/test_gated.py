@@ -56,6 +56,16 @@ def test_at_1e4_values_and_two_derivatives_are_finite_and_straight(name, options
     assert np.isfinite(z.numpy()).all()
 
 
+@pytest.mark.parametrize(("dtype", "size"), [("float16", 1e4), ("float32", 1e30)])
+@pytest.mark.parametrize(("name", "options"), SINGLE)
+def test_no_square_overflows_in_a_gradient(name, options, dtype, size):
+    x = tensor([-size, size], dtype)
+    first = grad(getattr(ops, name)(x, **options).sum(), x).numpy()
+    near = tensor([-100.0, 100.0], "float64")
+    expected = grad(getattr(ops, name)(near, **options).sum(), near).numpy()
+    np.testing.assert_allclose(first, expected, rtol=1e-3, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", HALVING)
 def test_gates_of_1e4_give_finite_values_and_gradients(name):
     x = tensor([[1e4, -1e4, 1e4, -1e4, 2.0, 1.0, 1.0, -1e4, 1e4, -1e4]])

@@ -1,10 +1,9 @@
-"""Losses: how far predictions are from targets, as ops that stay finite for any logits."""
+"""Losses of probabilities: ops that stay finite for any logits."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from minidl import registry
 from minidl.errors import DtypeError, GraphError, ShapeError
 from minidl.graph.leaves import tensor
 from minidl.graph.node import Tensor
@@ -17,57 +16,11 @@ from minidl.graph.spec import (
     normalize_axis,
     promote,
 )
+from minidl.ops.activation import log_softmax, sigmoid, softmax
+from minidl.ops.elementwise import exp, log, where
 from minidl.ops.indexing import one_hot, take
-
-_REDUCTIONS = ("mean", "sum", "none")
-_PAIR = (Draw((3, 4)), Draw((3, 4), -2.0, 2.0))
-_APART = (Draw((3, 4), -2.0, -0.6), Draw((3, 4), -0.4, 2.0))
-
-
-@op(
-    "squared_error",
-    autocast="float32",
-    floating=True,
-    notation="0.5 * Σ((p - t) ** 2)",
-    samples=[
-        sample((2,), (2,)),
-        sample((3, 4), (3, 4), reduction="mean"),
-        sample((3, 4), (3, 4), reduction="none"),
-        sample((), ()),
-    ],
-)
-class squared_error:
-    """The quadratic loss, with its ½.
-
-    z = ½ Σ (p − t)²
-
-    Parameters
-    ----------
-    p, t : Tensor
-        Prediction and target, of one shape.
-    reduction : {"sum", "mean", "none"}
-        "mean" divides by the number of elements; "none" is ½ (p − t)² for each.
-    """
-
-    def normalize(p, t, /, *, reduction="sum"):
-        check_reduction("squared_error", reduction)
-        return {"reduction": reduction}
-
-    def infer(p, t, /, *, reduction="sum"):
-        _check_same_shape(p, t)
-        return Spec(p.shape if reduction == "none" else (), promote((p.dtype, t.dtype)))
-
-    def forward(xp, p, t, *, reduction):
-        difference = p - t
-        halves = 0.5 * (difference * difference)
-        if reduction == "none":
-            return halves
-        return xp.sum(halves) if reduction == "sum" else xp.mean(halves)
-
-    def backward(g, z, p, t, *, reduction):
-        if reduction == "mean":
-            g = g / p.size
-        return g * (p - t), g * (t - p)
+from minidl.ops.regression_loss import check_pair, check_reduction, check_same_shape, reduced
+from minidl.ops.shape import expand_dims
 
 
 @op(
@@ -101,7 +54,7 @@ class softmax_cross_entropy:
         return {"axis": normalize_axis(axis, x.ndim)}
 
     def infer(x, t, /, *, axis=-1):
-        _check_same_shape(x, t)
+        check_same_shape(x, t)
         if not x.shape[axis]:
             raise ShapeError(f"axis {axis} of shape {x.shape} holds no classes")
         return Spec(x.shape[:axis] + x.shape[axis + 1 :], promote((x.dtype, t.dtype)))
@@ -113,11 +66,10 @@ class softmax_cross_entropy:
         return xp.sum(t, axis=axis) * log_sum + xp.sum(missed, axis=axis)
 
     def backward(g, z, x, t, *, axis):
-        ops = registry.get
-        g = ops("op", "expand_dims")(g, axis=axis)
+        g = expand_dims(g, axis=axis)
         total = t.sum(axis=axis, keepdims=True)
-        to_logits = g * (total * ops("op", "softmax")(x, axis=axis) - t)
-        return to_logits, -(g * ops("op", "log_softmax")(x, axis=axis))
+        to_logits = g * (total * softmax(x, axis=axis) - t)
+        return to_logits, -(g * log_softmax(x, axis=axis))
 
 
 @op(
@@ -172,21 +124,21 @@ class cross_entropy:
         reduction="mean",
         axis=None,
     ):
-        check_reduction("cross_entropy", reduction)
+        check_reduction(reduction)
         if not 0 <= label_smoothing < 1:
             raise GraphError(
-                f"cross_entropy: label_smoothing must be at least 0 and below 1, "
-                f"not {label_smoothing}"
+                f"label_smoothing must be at least 0 and below 1, not {label_smoothing}"
             )
-        axis = _class_axis("cross_entropy", logits, axis)
-        target, kept = _without_ignored("cross_entropy", target, ignore_index)
-        weights = _class_weights(logits, target, axis)
+        _require_floats(logits, "logits")
+        axis = _class_axis(logits, axis)
+        target, kept = _without_ignored(target, ignore_index)
+        weights = _class_weights(logits, target, axis, logits.dtype)
         if label_smoothing:
             spread = label_smoothing / logits.shape[axis]
             weights = weights * (1.0 - label_smoothing) + spread
         own = None
         if weight is not None:
-            weight = _weight_of_classes("cross_entropy", weight, logits, axis)
+            weight = _weight_of_classes(weight, logits, axis)
             weights = weights * weight.reshape((-1,) + (1,) * (logits.ndim - axis - 1))
             own = _own_weight(weight, target)
         losses = softmax_cross_entropy(logits, weights, axis=axis)
@@ -220,17 +172,18 @@ class nll:
     """
 
     def compose(x, target, /, *, weight=None, ignore_index=None, reduction="mean", axis=None):
-        check_reduction("nll", reduction)
-        axis = _class_axis("nll", x, axis)
+        check_reduction(reduction)
+        _require_floats(x, "log probabilities")
+        axis = _class_axis(x, axis)
         if target.dtype not in INTEGERS:
-            raise DtypeError(f"nll: targets are class indices (integers), not {target.dtype}")
-        target, kept = _without_ignored("nll", target, ignore_index)
-        hot = _class_weights(x, target, axis, "nll", dtype="bool")
+            raise DtypeError(f"targets are class indices (integers), not {target.dtype}")
+        target, kept = _without_ignored(target, ignore_index)
+        hot = _class_weights(x, target, axis, "bool")
         # not a product with 0 and 1: a class of probability 0 has the logarithm −∞
-        losses = -registry.get("op", "where")(hot, x, 0.0).sum(axis=axis)
+        losses = -where(hot, x, 0.0).sum(axis=axis)
         own = None
         if weight is not None:
-            own = _own_weight(_weight_of_classes("nll", weight, x, axis), target)
+            own = _own_weight(_weight_of_classes(weight, x, axis), target)
             losses = losses * own
         return _reduce_counted(losses, kept, own, reduction)
 
@@ -264,13 +217,12 @@ class kl_div:
     """
 
     def compose(x, t, /, *, log_target=False, reduction="mean"):
-        _check_pair("kl_div", x, t, "sum" if reduction == "batchmean" else reduction)
-        ops = registry.get
+        check_pair(x, t, "sum" if reduction == "batchmean" else reduction)
         if log_target:
-            values = ops("op", "exp")(t) * (t - x)
+            values = exp(t) * (t - x)
         else:
-            safe = ops("op", "where")(t > 0, t, 1.0)
-            values = t * (ops("op", "log")(safe) - x)
+            safe = where(t > 0, t, 1.0)
+            values = t * (log(safe) - x)
         if reduction == "batchmean":
             return values.sum() / (x.shape[0] if x.ndim else 1)
         return reduced(values, reduction)
@@ -295,7 +247,7 @@ class sigmoid_cross_entropy:
         return positive - x * t + xp.log1p(xp.exp(-xp.abs(x)))
 
     def backward(g, z, x, t):
-        return g * (registry.get("op", "sigmoid")(x) - t), -(g * x)
+        return g * (sigmoid(x) - t), -(g * x)
 
 
 @op(
@@ -326,15 +278,14 @@ class binary_cross_entropy_with_logits:
     """
 
     def compose(logits, target, /, *, pos_weight=None, reduction="mean"):
-        name = "binary_cross_entropy_with_logits"
-        _check_pair(name, logits, target, reduction)
+        check_pair(logits, target, reduction)
         if pos_weight is None:
             return reduced(sigmoid_cross_entropy(logits, target), reduction)
         dtype = logits.dtype if is_float(logits.dtype) else "float32"
         weight = tensor(pos_weight, dtype)
         if not _broadcasts(weight.shape, logits.shape):
             raise ShapeError(
-                f"{name}: pos_weight of shape {weight.shape} does not broadcast to logits of "
+                f"pos_weight of shape {weight.shape} does not broadcast to logits of "
                 f"shape {logits.shape}"
             )
         t = target.astype(dtype) if target.dtype != dtype else target
@@ -342,149 +293,10 @@ class binary_cross_entropy_with_logits:
         return reduced(weight * t * positive + (1.0 - t) * negative, reduction)
 
 
-@op("mse", samples=[sample(*_PAIR), sample(*_PAIR, reduction="sum"), sample((), ())])
-class mse:
-    """Mean squared error.
-
-    z = mean (p − t)²
-
-    Parameters
-    ----------
-    p, t : Tensor
-        Prediction and target, of one shape.
-    reduction : {"mean", "sum", "none"}
-        Over all elements.
-    """
-
-    def compose(p, t, /, *, reduction="mean"):
-        _check_pair("mse", p, t, reduction)
-        return reduced(registry.get("op", "square")(p - t), reduction)
-
-
-@op(
-    "mae",
-    kink="at p = t the gradient is 0",
-    samples=[sample(*_APART), sample(*_APART, reduction="sum"), sample(*_APART, reduction="none")],
-)
-class mae:
-    """Mean absolute error.
-
-    z = mean |p − t|
-
-    Parameters
-    ----------
-    p, t : Tensor
-        Prediction and target, of one shape.
-    reduction : {"mean", "sum", "none"}
-        Over all elements.
-    """
-
-    def compose(p, t, /, *, reduction="mean"):
-        _check_pair("mae", p, t, reduction)
-        return reduced(abs(p - t), reduction)
-
-
-@op(
-    "huber",
-    kink="at |p − t| = delta the gradient is ±delta from both sides; its own gradient jumps",
-    samples=[
-        sample(Draw((3, 4), -0.4, 0.4), Draw((3, 4), -0.4, 0.4)),
-        sample(*_APART, delta=0.1, reduction="sum"),
-        sample(*_PAIR, delta=5.0, reduction="none"),
-    ],
-)
-class huber:
-    """Huber's loss: quadratic near the target, linear far from it (Huber 1964).
-
-    z = mean of  ½ d²  where |d| ≤ delta,  delta · (|d| − ½ delta)  elsewhere,  with d = p − t
-
-    It is computed as c · (d − ½ c), c being d clipped to [−delta, delta], which has the right
-    derivatives everywhere.
-
-    Parameters
-    ----------
-    p, t : Tensor
-        Prediction and target, of one shape.
-    delta : float
-        Above 0.
-    reduction : {"mean", "sum", "none"}
-        Over all elements.
-    """
-
-    def compose(p, t, /, *, delta=1.0, reduction="mean"):
-        _check_pair("huber", p, t, reduction)
-        if not delta > 0:
-            raise GraphError(f"huber: delta must be above 0, not {delta}")
-        difference = p - t
-        clipped = registry.get("op", "clip")(difference, -float(delta), float(delta))
-        return reduced(clipped * (difference - 0.5 * clipped), reduction)
-
-
-@op(
-    "smooth_l1",
-    kink="at |p − t| = beta the gradient is ±1 from both sides; its own gradient jumps",
-    samples=[
-        sample(Draw((3, 4), -0.4, 0.4), Draw((3, 4), -0.4, 0.4)),
-        sample(*_APART, beta=0.1, reduction="sum"),
-        sample(*_PAIR, beta=5.0, reduction="none"),
-    ],
-)
-class smooth_l1:
-    """Absolute error that is quadratic near the target (Girshick, "Fast R-CNN", 2015).
-
-    z = mean of  ½ d² / beta  where |d| ≤ beta,  |d| − ½ beta  elsewhere,  with d = p − t
-
-    It is ``huber`` with delta = beta, divided by beta.
-
-    Parameters
-    ----------
-    p, t : Tensor
-        Prediction and target, of one shape.
-    beta : float
-        Above 0.
-    reduction : {"mean", "sum", "none"}
-        Over all elements.
-    """
-
-    def compose(p, t, /, *, beta=1.0, reduction="mean"):
-        _check_pair("smooth_l1", p, t, reduction)
-        if not beta > 0:
-            raise GraphError(f"smooth_l1: beta must be above 0, not {beta}; at 0 it is mae")
-        return huber(p, t, delta=beta, reduction=reduction) / float(beta)
-
-
-def reduced(values: Tensor, reduction: str) -> Tensor:
-    if reduction == "none":
-        return values
-    return values.mean() if reduction == "mean" else values.sum()
-
-
-def check_reduction(name: str, reduction: str) -> None:
-    if reduction not in _REDUCTIONS:
-        raise GraphError(f"{name}: unknown reduction '{reduction}' (known: mean, sum, none)")
-
-
-def _check_same_shape(p: Any, t: Any) -> None:
-    if p.shape != t.shape:
-        raise ShapeError(
-            f"prediction and target must have one shape, not {p.shape} and {t.shape}; "
-            f"a loss does not broadcast"
-        )
-
-
-def _check_pair(name: str, p: Tensor, t: Tensor, reduction: str) -> None:
-    check_reduction(name, reduction)
-    try:
-        _check_same_shape(p, t)
-    except ShapeError as error:
-        raise ShapeError(f"{name}: {error}") from None
-
-
 def _reduce_counted(
     losses: Tensor, kept: Tensor | None, own: Tensor | None, reduction: str
 ) -> Tensor:
     """Reduce losses of which some are ignored; a mean divides by the weights that count."""
-    where = registry.get("op", "where")
     if kept is not None:
         losses = where(kept, losses, 0.0)
     if reduction != "mean" or (kept is None and own is None):
@@ -497,20 +309,17 @@ def _reduce_counted(
     return losses.sum() / (total + (total == 0).astype(total.dtype))
 
 
-def _without_ignored(
-    name: str, target: Tensor, ignore_index: int | None
-) -> tuple[Tensor, Tensor | None]:
+def _without_ignored(target: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor | None]:
     """Return the targets with class 0 in place of ignored ones, and which are kept."""
     if ignore_index is None:
         return target, None
     if target.dtype not in INTEGERS:
         raise DtypeError(
-            f"{name}: ignore_index goes with class indices (integers), not with targets of "
-            f"{target.dtype}"
+            f"ignore_index goes with class indices (integers), not with targets of {target.dtype}"
         )
     indices = target if target.dtype == "int64" else target.astype("int64")
     kept = indices != ignore_index
-    return registry.get("op", "where")(kept, indices, 0), kept
+    return where(kept, indices, 0), kept
 
 
 def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
@@ -520,12 +329,12 @@ def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
         return False
 
 
-def _weight_of_classes(name: str, weight: Any, logits: Tensor, axis: int) -> Tensor:
+def _weight_of_classes(weight: Any, logits: Tensor, axis: int) -> Tensor:
     classes = logits.shape[axis]
     weight = tensor(weight, logits.dtype)
     if weight.shape != (classes,):
         raise ShapeError(
-            f"{name}: weight of shape {weight.shape} does not fit {classes} classes; "
+            f"weight of shape {weight.shape} does not fit {classes} classes; "
             f"it must be of shape ({classes},)"
         )
     return weight
@@ -536,27 +345,24 @@ def _own_weight(weight: Tensor, target: Tensor) -> Tensor | None:
     return take(weight, target) if target.dtype in INTEGERS else None
 
 
-def _class_axis(name: str, logits: Tensor, axis: int | None) -> int:
+def _class_axis(logits: Tensor, axis: int | None) -> int:
     if axis is None:
         axis = 0 if logits.ndim == 1 else 1
-    try:
-        return normalize_axis(axis, logits.ndim)
-    except ShapeError as error:
-        raise ShapeError(f"{name}: {error}") from None
+    return normalize_axis(axis, logits.ndim)
 
 
-def _class_weights(
-    logits: Tensor, target: Tensor, axis: int, name: str = "cross_entropy", dtype: str = ""
-) -> Tensor:
-    """Return the target as a weight for each class, in ``dtype`` or that of the logits."""
-    if not is_float(logits.dtype):
-        what = "logits" if name == "cross_entropy" else "log probabilities"
-        raise DtypeError(f"{name}: {what} must be floats, not {logits.dtype}")
+def _require_floats(scores: Tensor, what: str) -> None:
+    if not is_float(scores.dtype):
+        raise DtypeError(f"{what} must be floats, not {scores.dtype}")
+
+
+def _class_weights(logits: Tensor, target: Tensor, axis: int, dtype: str) -> Tensor:
+    """Return the target as a weight for each class; made of class indices, in ``dtype``."""
     samples = logits.shape[:axis] + logits.shape[axis + 1 :]
     if target.dtype in INTEGERS:
         if target.shape == samples:
             classes = logits.shape[axis]
-            return one_hot(target, classes, axis=axis, dtype=dtype or logits.dtype)
+            return one_hot(target, classes, axis=axis, dtype=dtype)
         wanted, kind = samples, "class indices"
     elif is_float(target.dtype):
         if target.shape == logits.shape:
@@ -564,9 +370,8 @@ def _class_weights(
         wanted, kind = logits.shape, "probabilities"
     else:
         raise DtypeError(
-            "cross_entropy: targets are class indices (integers) or probabilities (floats), "
-            f"not {target.dtype}"
+            f"targets are class indices (integers) or probabilities (floats), not {target.dtype}"
         )
     raise ShapeError(
-        f"{name}: logits of shape {logits.shape} take {kind} of shape {wanted}, not {target.shape}"
+        f"logits of shape {logits.shape} take {kind} of shape {wanted}, not {target.shape}"
     )
