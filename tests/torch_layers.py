@@ -20,9 +20,7 @@ Shape = tuple[int, ...]
 
 LAYERS: dict[str, str | Callable[..., Any]] = {
     "adaptive_avg_pool1d": "AdaptiveAvgPool1d",
-    "adaptive_avg_pool2d": "AdaptiveAvgPool2d",
     "adaptive_max_pool1d": "AdaptiveMaxPool1d",
-    "adaptive_max_pool2d": "AdaptiveMaxPool2d",
     "avg_pool1d": "AvgPool1d",
     "avg_pool2d": "AvgPool2d",
     "dropout": "Dropout",
@@ -34,6 +32,8 @@ LAYERS: dict[str, str | Callable[..., Any]] = {
     "hardswish": "Hardswish",
     "identity": "Identity",
     "leaky_relu": "LeakyReLU",
+    "lp_pool1d": "LPPool1d",
+    "lp_pool2d": "LPPool2d",
     "max_pool1d": "MaxPool1d",
     "max_pool2d": "MaxPool2d",
     "mish": "Mish",
@@ -104,6 +104,20 @@ def _of(function: Callable[..., Any]) -> Any:
 @counterpart("add")
 def _add(*shapes):
     return _of(lambda *xs: torch.stack(xs).sum(0))
+
+
+@counterpart("adaptive_avg_pool2d")
+def _adaptive_avg_pool2d(shape, output_size):
+    return nn.AdaptiveAvgPool2d(_size(output_size))
+
+
+@counterpart("adaptive_max_pool2d")
+def _adaptive_max_pool2d(shape, output_size):
+    return nn.AdaptiveMaxPool2d(_size(output_size))
+
+
+def _size(given):
+    return given if isinstance(given, int) else [None if n == "same" else n for n in given]
 
 
 @counterpart("concat")

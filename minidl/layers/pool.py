@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from collections.abc import Callable
+from dataclasses import field
+from typing import Annotated, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Lt
 
 from minidl import ops
 from minidl.errors import DtypeError, ShapeError
@@ -13,8 +15,10 @@ from minidl.graph import Draw, Spec, Tensor, sample
 from minidl.graph.spec import normalize_axis
 from minidl.layers.base import Layer, layer
 from minidl.layers.checks import check_float, check_images, check_numbers
+from minidl.layers.conv import as_pair
 
 Count = Annotated[int, Ge(1)]
+Exponent = Annotated[float, Ge(1), Lt(math.inf)]
 _MASK = Draw((2, 3), dtype="bool")
 
 
@@ -216,16 +220,99 @@ class AvgPool2d(Pool2d):
         )
 
 
+@layer("lp_pool1d")
+class LPPool1d(Pool1d):
+    """The p-norm of each window of sequences, as in PyTorch.
+
+    z_i = (Σ_q |x[i · stride + q − padding]|^p)^(1/p)
+
+    See ``lp_pool2d``. Input: float, shape (batch, channels, length).
+
+    Attributes
+    ----------
+    kernel_size, stride, padding, ceil_mode
+        As for ``avg_pool1d``.
+    norm_type : float
+        The exponent p, at least 1.
+    """
+
+    samples = (
+        sample((2, 2, 7), norm_type=2, kernel_size=3, stride=2),
+        sample((2, 1, 6), norm_type=3.0, kernel_size=2, padding=1),
+    )
+
+    norm_type: Exponent = field(kw_only=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _norms(x, self, ops.avg_pool1d, self.kernel_size)
+
+
+@layer("lp_pool2d")
+class LPPool2d(Pool2d):
+    """The p-norm of each window of images, as in PyTorch.
+
+    z_ij = (Σ_qr |x[i · stride + q − padding, j · stride + r − padding]|^p)^(1/p)
+
+    Where a window is all 0 the slope is taken to be 0. What ``ceil_mode`` adds to a window counts
+    like the mean of the rest of it. PyTorch has x for |x|, which is the same for an even p.
+
+    Input: float, shape (batch, channels, height, width).
+
+    Attributes
+    ----------
+    kernel_size, stride, padding, ceil_mode
+        As for ``avg_pool2d``.
+    norm_type : float
+        The exponent p, at least 1. With 1 it is the sum of sizes; the greater, the nearer to
+        the greatest of them.
+    """
+
+    samples = (
+        sample((2, 2, 4, 6), norm_type=2, kernel_size=2),
+        sample((2, 1, 5, 5), norm_type=3.0, kernel_size=[3, 2], stride=2, padding=1),
+        sample((1, 2, 5, 5), norm_type=4, kernel_size=2, ceil_mode=True),
+    )
+
+    norm_type: Exponent = field(kw_only=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = as_pair(self.kernel_size)
+        return _norms(x, self, ops.avg_pool2d, height * width)
+
+
+def _norms(
+    x: Tensor, layer: LPPool1d | LPPool2d, average: Callable[..., Tensor], count: int
+) -> Tensor:
+    """Return the norm of each window of ``count`` elements; ``average`` gives means of windows."""
+    means = average(
+        abs(x) ** layer.norm_type,
+        kernel_size=layer.kernel_size,
+        stride=layer.stride,
+        padding=layer.padding,
+        ceil_mode=layer.ceil_mode,
+    )
+    sums = means * float(count)
+    positive = sums > 0
+    return ops.where(positive, ops.where(positive, sums, 1.0) ** (1 / layer.norm_type), 0.0)
+
+
 class AdaptivePool2d(Layer):
     """Base of pooling of images to a given size."""
 
-    output_size: int | tuple[int, int]
+    output_size: int | tuple[int | Literal["same"], int | Literal["same"]]
 
     def check_fields(self) -> None:
         check_numbers("output_size", self.output_size, 1)
 
     def build(self, x: Spec) -> None:
         check_images(x)
+
+    @property
+    def size(self) -> int | tuple[int | None, ...]:
+        """The size of the output as ops take it."""
+        if isinstance(self.output_size, int):
+            return self.output_size
+        return tuple(None if n == "same" else n for n in self.output_size)
 
 
 class AdaptivePool1d(Layer):
@@ -268,16 +355,17 @@ class AdaptiveAvgPool2d(AdaptivePool2d):
     Attributes
     ----------
     output_size : int or [height, width]
-        Size h x w of the output.
+        Size h x w of the output; "same" in place of one of two leaves it as it is (None in
+        PyTorch).
     """
 
     samples = (
         sample((2, 2, 5, 7), output_size=[2, 3]),
-        sample((2, 2, 4, 4), output_size=2),
+        sample((2, 2, 4, 3), output_size=[2, "same"]),
     )
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.adaptive_avg_pool2d(x, output_size=self.output_size)
+        return ops.adaptive_avg_pool2d(x, output_size=self.size)
 
 
 @layer("adaptive_max_pool1d")
@@ -318,7 +406,8 @@ class AdaptiveMaxPool2d(AdaptivePool2d):
     Attributes
     ----------
     output_size : int or [height, width]
-        Size h x w of the output.
+        Size h x w of the output; "same" in place of one of two leaves it as it is (None in
+        PyTorch).
     """
 
     samples = (
@@ -327,7 +416,7 @@ class AdaptiveMaxPool2d(AdaptivePool2d):
     )
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.adaptive_max_pool2d(x, output_size=self.output_size)
+        return ops.adaptive_max_pool2d(x, output_size=self.size)
 
 
 class GlobalPool(Layer):

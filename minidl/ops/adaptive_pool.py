@@ -30,6 +30,7 @@ _FIRST = "of equal maxima in a window the first, row by row, receives the gradie
         sample((2, 2, 4, 6), output_size=2),
         sample((2, 2, 4, 3), output_size=1),
         sample((1, 2, 2, 3), output_size=(3, 3)),
+        sample((1, 2, 3, 4), output_size=(None, 3)),
     ],
 )
 class adaptive_avg_pool2d:
@@ -43,7 +44,7 @@ class adaptive_avg_pool2d:
     ----------
     x : Tensor of floats, shape (batch, channels, height, width)
     output_size : int or (int, int)
-        Size of the result.
+        Size of the result; None in place of one of two leaves that axis as it is.
 
     Raises
     ------
@@ -85,7 +86,7 @@ class adaptive_max_pool2d:
     ----------
     x : Tensor of floats, shape (batch, channels, height, width)
     output_size : int or (int, int)
-        Size of the result.
+        Size of the result; None in place of one of two leaves that axis as it is.
 
     Raises
     ------
@@ -195,6 +196,8 @@ def _checked(x: Any, output_size: Any) -> Pair:
             f"takes images of shape (batch, channels, height, width) that have elements, "
             f"not {x.shape}"
         )
+    if isinstance(output_size, list | tuple) and len(output_size) == 2:
+        output_size = [n if m is None else m for m, n in zip(output_size, x.shape[2:], strict=True)]
     return pair(output_size, "output_size", 1)
 
 

@@ -26,6 +26,7 @@ def _each(shapes: list[tuple[int, ...]], *options: dict[str, Any]) -> list[Any]:
 
 _WINDOWS = [{"kernel_size": 3}, {"kernel_size": 2, "stride": 1, "ceil_mode": True}]
 _WINDOWS += [{"kernel_size": 3, "stride": 2, "padding": 1}]
+_NORMED = [{"kernel_size": 3, "stride": 1}, *_WINDOWS[:2]]
 _PAIRS = {"kernel_size": (3, 2), "stride": (2, 3), "padding": (1, 0)}
 _FILTERS = [
     {"out_channels": 8, **fields}
@@ -51,7 +52,10 @@ LAYERS: dict[str, list[Any]] = {
     **{
         f"adaptive_{kind}_pool{axes}d": _each(shapes, *({"output_size": n} for n in sizes))
         for kind in ("avg", "max")
-        for axes, shapes, sizes in ((1, _SEQUENCES, (1, 3, 11)), (2, _IMAGES, (3, (1, 8))))
+        for axes, shapes, sizes in (
+            (1, _SEQUENCES, (1, 3, 11)),
+            (2, _IMAGES, (3, (1, 8), ("same", 2))),
+        )
     },
     "add": [({}, shape, shape) for shape in _ROWS] + [({}, *[(2, 3)] * 4)],
     "avg_pool1d": _each(_SEQUENCES, *_WINDOWS, {**_WINDOWS[2], "count_include_pad": False}),
@@ -89,6 +93,10 @@ LAYERS: dict[str, list[Any]] = {
     "linear": _each([(3, 4), (1, 1), (0, 6), (2, 3, 5)], {"units": 1}, {"units": 7})
     + _each([(5, 3)], {"units": 2, "bias": False}),
     "log_softmax": _each(_ROWS) + _each([(2, 5, 1, 3)], {"axis": 1}),
+    **{
+        name: _each(shapes, *({"norm_type": p, **fields} for p in (2, 4.0) for fields in _NORMED))
+        for name, shapes in (("lp_pool1d", _SEQUENCES), ("lp_pool2d", _IMAGES))
+    },
     "max_pool1d": _each(_SEQUENCES, *_WINDOWS, {"kernel_size": 2, "dilation": 2}),
     "max_pool2d": _each(_IMAGES, *_WINDOWS, _PAIRS, {"kernel_size": 2, "dilation": (1, 3)}),
     "mish": _each(_ROWS),
@@ -167,6 +175,7 @@ def test_layers_are_those_of_pytorch(name, fields, inputs, training):
 ELSEWHERE = {
     "batch_norm": {"momentum"},  # test_norm.py
     "instance_norm": {"momentum"},
+    **dict.fromkeys(("lp_pool1d", "lp_pool2d"), {"padding"}),  # test_pool.py
     "multi_head_attention": {"dropout", "num_kv_heads", "rotary", "rotary_base"},
     "prelu": {"init"},
     "sequential": {"input"},

@@ -59,6 +59,23 @@ def test_a_sample_of_nothing_but_padding_becomes_0(kind):
     assert (grad(ops.sum(z), x).numpy()[0] == 0).all()
 
 
+@pytest.mark.parametrize("p", [1, 2, 2.5, 3.0])
+@pytest.mark.parametrize("axes", [1, 2])
+def test_lp_pooling_is_the_norm_of_each_window(axes, p):
+    x = np.random.default_rng(0).normal(size=(2, 3, *(4,) * axes))
+    x[0] = 0
+    given = tensor(x)
+    fields = {"type": f"lp_pool{axes}d", "norm_type": p, "kernel_size": 3, "padding": 1}
+    z = apply({**fields, "stride": 3}, given)
+    places = tuple(range(2, x.ndim))
+    bordered = np.pad(x, [(0, 0), (0, 0), *[(1, 1)] * axes])
+    windows = np.lib.stride_tricks.sliding_window_view(bordered, (3,) * axes, places)
+    chosen = windows[(..., *[slice(None, None, 3)] * axes, *[slice(None)] * axes)]
+    expected = (np.abs(chosen) ** p).sum(axis=tuple(range(-axes, 0))) ** (1 / p)
+    np.testing.assert_allclose(z.numpy(), expected, rtol=1e-12)
+    assert (grad(ops.sum(z), given).numpy()[0] == 0).all()
+
+
 @pytest.mark.parametrize(
     ("fields", "specs", "error", "message"),
     [
