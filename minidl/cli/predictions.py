@@ -83,7 +83,8 @@ def _values(values: np.ndarray, targets: Sequence[str]) -> Table:
     names = ["value"] if count == 1 else [f"value_{i}" for i in range(count)]
     if len(targets) == count:
         names = list(targets)
-    return names, table.tolist()
+    # through text, which is shortest for float32: 0.1, not 0.10000000149011612
+    return names, [[float(str(value)) for value in row] for row in table]
 
 
 def _names(given: Sequence[str], count: int) -> list[str]:

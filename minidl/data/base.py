@@ -58,6 +58,14 @@ class Dataset(Component):
         """
         return inputs if is_float(inputs.dtype) else inputs.astype("float32")
 
+    def target_units(self, values: Tensor) -> Tensor:
+        """Turn targets, or predictions of them, into what a person reads; default as they are.
+
+        For a dataset that scales its targets for the loss. Metrics and predictions go through it,
+        inside the program.
+        """
+        return values
+
     def read_inputs(self, path: str) -> np.ndarray:
         """Read a file of unlabelled inputs for ``minidl predict``, stored as ``load`` stores them.
 

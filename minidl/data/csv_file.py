@@ -26,6 +26,7 @@ from minidl.data.table import (
     read_table,
 )
 from minidl.errors import ConfigError, DataError
+from minidl.graph import Tensor, tensor
 
 _MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "?")
 
@@ -57,6 +58,10 @@ class Csv(Dataset):
         Cells that are missing values.
     standardize : bool
         Whether numbers are standardised.
+    standardize_targets : bool
+        Whether targets that are values are standardised, too, which a network learns far better
+        where they are large. Predictions and metrics are in the units of the file all the same;
+        the loss is not.
     max_categories : int
         How many categories a column may have.
     test_path : str
@@ -82,6 +87,7 @@ class Csv(Dataset):
     missing: Literal["error", "mean"] = "error"
     missing_values: tuple[str, ...] = _MISSING
     standardize: bool = True
+    standardize_targets: bool = False
     max_categories: Annotated[int, Ge(1)] = 100
     test_path: str = ""
     test_fraction: Annotated[float, Ge(0), Lt(1)] = 0.2
@@ -156,6 +162,18 @@ class Csv(Dataset):
     def target_names(self) -> tuple[str, ...]:
         """The target columns."""
         return (self.target,) if isinstance(self.target, str) else tuple(self.target)
+
+    def target_units(self, values: Tensor) -> Tensor:
+        """Return targets or predictions, (batch, ..., targets), in the units of the file."""
+        scales = () if self._encoder is None else self._encoder.scales
+        if not scales:
+            return values
+        wide = values if values.dtype == "float64" else values.astype("float32")
+        factor, mean = (
+            tensor(np.array([getattr(scale, name) for scale in scales]), dtype=wide.dtype)
+            for name in ("scale", "mean")
+        )
+        return wide * factor + mean
 
     @property
     def _format(self) -> Format:
@@ -255,8 +273,16 @@ class Csv(Dataset):
             if self._is_input(name)
         )
         targets = self.target_names
-        classes = sorted_names(table.labels(targets[0]).names) if task == "classification" else ()
-        return Encoder(task, columns, targets, classes)
+        if task == "regression":
+            scaled = targets if self.standardize_targets else ()
+            scales = tuple(fit_number(table, name, rows, True) for name in scaled)
+            return Encoder(task, columns, targets, (), scales)
+        if self.standardize_targets:
+            raise ConfigError(
+                f"{self.label}: standardize_targets is for values, but the target is classes; "
+                f"where it is numbers to be predicted set task = 'regression'"
+            )
+        return Encoder(task, columns, targets, sorted_names(table.labels(targets[0]).names))
 
 
 def _kind(facts: Facts) -> str:

@@ -69,12 +69,15 @@ class Encoder:
         Names of the target columns.
     classes : tuple of str
         For classification, the name of each class.
+    scales : tuple of Number
+        How each target is standardised; empty where they are taken as they are.
     """
 
     task: Literal["classification", "regression"]
     columns: tuple[Number | Category, ...]
     targets: tuple[str, ...]
     classes: tuple[str, ...]
+    scales: tuple[Number, ...] = ()
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -89,15 +92,10 @@ class Encoder:
 
     def inputs(self, table: Table) -> np.ndarray:
         """Return the inputs of every row, shape (rows, features) of float32."""
-        result = np.empty((len(table), sum(column.width for column in self.columns)), np.float32)
-        start = 0
-        for column in self.columns:
-            column.encode(table, result[:, start : start + column.width])
-            start += column.width
-        return result
+        return _encoded(table, self.columns)
 
     def target_values(self, table: Table) -> np.ndarray:
-        """Return class indices (rows,) of int64, or values (rows, targets) of float32.
+        """Return class indices (rows,) of int64, or values (rows, targets) of float32, scaled.
 
         Raises
         ------
@@ -105,8 +103,8 @@ class Encoder:
             Naming file, line and column of a class that the encoder does not know.
         """
         if self.task == "regression":
-            columns = [table.numbers(name) for name in self.targets]
-            return np.stack(columns, axis=1).astype(np.float32)
+            plain = [Number(name, 0.0, 1.0, 0.0) for name in self.targets]
+            return _encoded(table, self.scales or plain)
         (name,) = self.targets
         labels = table.labels(name)
         indices = _translate(labels, self.classes)
@@ -121,14 +119,12 @@ class Encoder:
 
     def state(self) -> dict[str, Any]:
         """Return the encoder in values that JSON has."""
-        columns = [
-            {"kind": column.kind, **_listed(dataclasses.asdict(column))} for column in self.columns
-        ]
         return {
             "task": self.task,
-            "columns": columns,
+            "columns": [_entry(column) for column in self.columns],
             "targets": list(self.targets),
             "classes": list(self.classes),
+            "scales": [_entry(scale) for scale in self.scales],
         }
 
     @classmethod
@@ -143,9 +139,10 @@ class Encoder:
         try:
             columns = tuple(_column(entry) for entry in state["columns"])
             targets, classes = tuple(state["targets"]), tuple(state["classes"])
+            scales = tuple(_column(entry) for entry in state.get("scales", ()))
             if state["task"] not in ("classification", "regression"):
                 raise ValueError(state["task"])
-            return cls(state["task"], columns, targets, classes)
+            return cls(state["task"], columns, targets, classes, scales)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"the stored state of the dataset is not one of a table: {error!r}"
@@ -205,6 +202,20 @@ def _translate(labels: Labels, names: Sequence[str]) -> np.ndarray:
     # The last entry answers for the code -1, a missing value.
     lookup = np.array([*(known.get(name, -1) for name in labels.names), -1], np.int64)
     return lookup[labels.codes]
+
+
+def _encoded(table: Table, columns: Sequence[Number | Category]) -> np.ndarray:
+    """Return columns side by side, shape (rows, features) of float32."""
+    result = np.empty((len(table), sum(column.width for column in columns)), np.float32)
+    start = 0
+    for column in columns:
+        column.encode(table, result[:, start : start + column.width])
+        start += column.width
+    return result
+
+
+def _entry(column: Number | Category) -> dict[str, Any]:
+    return {"kind": column.kind, **_listed(dataclasses.asdict(column))}
 
 
 def _column(entry: Mapping[str, Any]) -> Number | Category:

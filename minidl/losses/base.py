@@ -80,6 +80,17 @@ def check_values(part: Component, prediction: Tensor, target: Tensor) -> Tensor:
     return target if target.dtype == prediction.dtype else target.astype(prediction.dtype)
 
 
+def check_quantities(part: Component, prediction: Tensor, target: Tensor) -> Tensor:
+    """As :func:`check_values`, for targets that must be values, not classes."""
+    if not is_float(target.dtype):
+        raise DtypeError(
+            f"{label_of(part)}: targets of dtype {target.dtype} are classes, not values; where "
+            f"they are numbers to be predicted set task = 'regression' in [data], otherwise "
+            f"choose a {part.kind} of classes"
+        )
+    return check_values(part, prediction, target)
+
+
 def check_prediction(part: Component, prediction: Tensor) -> None:
     """Raise DtypeError, naming ``part``, unless ``prediction`` is of a float dtype."""
     if not is_float(prediction.dtype):

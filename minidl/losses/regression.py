@@ -9,7 +9,7 @@ from annotated_types import Gt
 from minidl import ops
 from minidl.errors import ShapeError
 from minidl.graph import Tensor
-from minidl.losses.base import Loss, check_values, label_of, loss
+from minidl.losses.base import Loss, check_quantities, label_of, loss
 
 
 @loss("squared_error")
@@ -24,7 +24,7 @@ class SquaredError(Loss):
     averaged = False
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
-        return ops.squared_error(prediction, check_values(self, prediction, target))
+        return ops.squared_error(prediction, check_quantities(self, prediction, target))
 
 
 @loss("mse")
@@ -34,7 +34,7 @@ class MeanSquaredError(Loss):
     metrics = ("mae", "r2")
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
-        return ops.mse(prediction, check_values(self, prediction, target))
+        return ops.mse(prediction, check_quantities(self, prediction, target))
 
 
 @loss("mae")
@@ -44,7 +44,7 @@ class MeanAbsoluteError(Loss):
     metrics = ("mae", "r2")
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
-        return ops.mae(prediction, check_values(self, prediction, target))
+        return ops.mae(prediction, check_quantities(self, prediction, target))
 
 
 @loss("huber")
@@ -65,7 +65,7 @@ class Huber(Loss):
     delta: Annotated[float, Gt(0)] = 1.0
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
-        return ops.huber(prediction, check_values(self, prediction, target), delta=self.delta)
+        return ops.huber(prediction, check_quantities(self, prediction, target), delta=self.delta)
 
 
 @loss("smooth_l1")
@@ -85,7 +85,7 @@ class SmoothL1(Loss):
     beta: Annotated[float, Gt(0)] = 1.0
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
-        return ops.smooth_l1(prediction, check_values(self, prediction, target), beta=self.beta)
+        return ops.smooth_l1(prediction, check_quantities(self, prediction, target), beta=self.beta)
 
 
 @loss("cosine_embedding")
@@ -97,7 +97,7 @@ class CosineEmbedding(Loss):
     """
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
-        wanted = check_values(self, prediction, target)
+        wanted = check_quantities(self, prediction, target)
         if prediction.ndim < 2:
             raise ShapeError(
                 f"{label_of(self)}: predictions must be vectors of shape (batch, ..., features), "

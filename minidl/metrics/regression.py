@@ -8,7 +8,7 @@ from typing import Any
 
 from minidl import ops
 from minidl.graph import Tensor, tensor
-from minidl.losses.base import check_values
+from minidl.losses.base import check_quantities
 from minidl.metrics.base import Metric, metric
 
 
@@ -27,7 +27,7 @@ class MeanAbsoluteError(_MeanError):
     """Mean distance: Σ |h_i − y_i| / n, over samples and outputs."""
 
     def statistics(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, ...]:
-        error = prediction - check_values(self, prediction, target)
+        error = prediction - check_quantities(self, prediction, target)
         return abs(error).sum(), tensor(error.size)
 
 
@@ -36,7 +36,7 @@ class MeanSquaredError(_MeanError):
     """Mean of squares: Σ (h_i − y_i)² / n, over samples and outputs."""
 
     def statistics(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, ...]:
-        error = prediction - check_values(self, prediction, target)
+        error = prediction - check_quantities(self, prediction, target)
         return ops.square(error).sum(), tensor(error.size)
 
 
@@ -64,7 +64,7 @@ class R2(Metric):
     """
 
     def statistics(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, ...]:
-        wanted = check_values(self, prediction, target).astype("float64")
+        wanted = check_quantities(self, prediction, target).astype("float64")
         errors = ops.square(prediction.astype("float64") - wanted).sum(axis=0)
         mean = wanted.mean(axis=0)
         spread = ops.square(wanted - mean).sum(axis=0)

@@ -191,8 +191,15 @@ class Forward:
         samples = scalar_constant(float(inputs.shape[0]), self.loss.dtype)
         self.weight = samples if counted is None else counted.astype(self.loss.dtype)
         self.total = self.loss * self.weight if steps.loss.averaged else self.loss
-        statistics = steps.statistics(prediction, target)
+        statistics = steps.statistics(*self._in_units(prediction, target))
         self.outputs = (self.loss, self.total, self.weight, *statistics)
+
+    def _in_units(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Return both as a person reads them, where the dataset scaled the targets."""
+        dataset = self.steps.model.dataset
+        if dataset is None or self.steps.reconstruct:
+            return prediction, target
+        return dataset.target_units(prediction), dataset.target_units(target)
 
     def gradients(self, held: Mapping[str, Tensor], *, summed: bool = False) -> dict[str, Tensor]:
         """Return ∂LOSS/∂(parameter) for each one that is trained, by path.

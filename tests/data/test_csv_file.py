@@ -5,6 +5,7 @@ import pytest
 
 from minidl.data.csv_file import Csv
 from minidl.errors import ConfigError, DataError
+from minidl.graph import tensor
 
 HOUSES = """area,city,rooms,price
 50,"Paris, FR",2,500.5
@@ -59,6 +60,38 @@ def test_numbers_are_standardised_and_categories_one_hot():
     assert np.array_equal(splits.train.inputs[:, 1:4], expected)
     assert splits.train.targets.tolist() == [[500.5], [300], [350], [280], [900]]
     assert splits.task == "regression" and splits.classes == ()
+
+
+def test_targets_are_standardised_where_it_is_asked_for_and_back_in_their_units():
+    made = houses(target=["price", "area"], standardize_targets=True)
+    targets = made.load().train.targets
+    price = np.array([500.5, 300, 350, 280, 900])
+    assert targets[:, 0] == pytest.approx((price - price.mean()) / price.std())
+    assert targets[:, 1] == pytest.approx(np.array([-2, -1, 0, 1, 2]) / np.sqrt(2))
+    later = houses(target=["price", "area"], path="gone.csv")
+    later.restore(json.loads(json.dumps(made.state())))
+    for dtype in ("float16", "float32", "float64"):
+        units = later.target_units(tensor(targets, dtype=dtype))
+        assert units.dtype == ("float64" if dtype == "float64" else "float32")
+        expected = np.stack([price, [50, 60, 70, 80, 90]], axis=1)
+        assert units.numpy() == pytest.approx(expected, rel=1e-2 if dtype == "float16" else 1e-6)
+
+
+def test_other_targets_stay_as_they_are():
+    made = houses()
+    values = tensor([[1.0]])
+    assert made.target_units(values) is values
+    made.load()
+    assert made.target_units(values) is values
+
+
+def test_classes_are_not_standardised():
+    for target in ("city", "rooms"):
+        assert refusal(ConfigError, houses(target=target, standardize_targets=True)) == (
+            "dataset 'csv' (houses.csv): standardize_targets is for values, but the target is "
+            "classes; where it is numbers to be predicted set task = 'regression'"
+        )
+    houses(target="rooms", standardize_targets=True, task="regression").load()
 
 
 def test_text_makes_a_classification():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minidl.component import make
-from minidl.errors import ShapeError
+from minidl.errors import DtypeError, ShapeError
 from minidl.graph import tensor
 
 
@@ -75,9 +75,14 @@ def test_r2_of_the_mean_is_zero_and_can_be_negative():
     assert measure("r2", y[::-1].copy(), y) == pytest.approx(-3)
 
 
-def test_integer_targets_are_values_too():
-    p = np.array([1.5, 2.0], "float32")
-    assert measure("mae", p, np.array([1, 4])) == pytest.approx(1.25)
+@pytest.mark.parametrize("name", ["mae", "mse", "rmse", "r2"])
+def test_classes_are_no_values(name):
+    with pytest.raises(DtypeError) as error:
+        measure(name, np.array([1.5, 2.0], "float32"), np.array([1, 4]))
+    assert str(error.value) == (
+        f"metric '{name}': targets of dtype int64 are classes, not values; where they are numbers "
+        f"to be predicted set task = 'regression' in [data], otherwise choose a metric of classes"
+    )
 
 
 @pytest.mark.parametrize("name", ["mae", "mse", "rmse", "r2"])

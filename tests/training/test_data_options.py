@@ -3,11 +3,13 @@
 import signal
 import threading
 
+import numpy as np
 import pytest
 
+from minidl.config import parse_config
 from minidl.errors import DataError
 from minidl.training import Interrupted, RunDirectory, fit, resume
-from minidl.training.pipeline import make_trainer, prepare, train
+from minidl.training.pipeline import load_prepared, make_trainer, prepare, train
 
 from .conftest import StopAt, checkpoint_bytes
 
@@ -56,3 +58,35 @@ def test_a_transform_that_does_not_fit_is_an_error_before_the_first_step(small):
     with pytest.raises(DataError) as caught:
         prepare(small('data.transforms=[{type="cutout", fill=0.5}]'))
     assert str(caught.value) == "transform 'cutout' cannot fill with 0.5 what is stored as uint8"
+
+
+PRICES = """
+device = "cpu"
+data = { dataset = "csv", path = "prices.csv", target = "price", standardize_targets = true }
+model = { layers = [{ type = "linear", units = 1 }] }
+loss = { type = "mse" }
+optimizer = { type = "adam", lr = 0.05 }
+training = { epochs = 30, metrics = ["mae", "rmse", "mse", "r2"] }
+"""
+
+
+def test_standardised_targets_are_measured_and_predicted_in_their_units(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    area = rng.uniform(20, 200, 300)
+    price = 1e5 + 2e3 * area + rng.normal(0, 5e3, 300)
+    rows = [f"{a:.6f},{p:.6f}\n" for a, p in zip(area, price, strict=True)]
+    (tmp_path / "prices.csv").write_text("area,price\n" + "".join(rows))
+    model = fit(parse_config(PRICES, str(tmp_path / "net.toml")), output_dir="run")
+    results = model.results["test"]
+    assert results["r2"] > 0.98 and results["loss"] < 0.02
+    prepared = load_prepared(RunDirectory.open("run"))
+    test = prepared.splits.test
+    found = prepared.model.predict(test.span(0, len(test))[0])
+    missed = found[:, 0] - price[test.rows]
+    assert results["mae"] == pytest.approx(np.abs(missed).mean(), rel=1e-4)
+    assert results["rmse"] == pytest.approx(np.sqrt((missed**2).mean()), rel=1e-4)
+    assert results["rmse"] == pytest.approx(np.sqrt(results["mse"]))
+    assert results["r2"] == pytest.approx(
+        1 - (missed**2).sum() / ((price[test.rows] - price[test.rows].mean()) ** 2).sum(), rel=1e-4
+    )
