@@ -6,15 +6,12 @@ import csv
 import io
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from minidl.cli.options import checkpoint_option, json_option
 from minidl.errors import CheckpointError
-
-if TYPE_CHECKING:
-    from minidl.training import Model
 
 
 @click.command("predict")
@@ -61,7 +58,7 @@ def command(
 
     model = load_model(RunDirectory.open(run), checkpoint)
     if prompt is not None:
-        text = _continued(model, prompt, length, temperature, top_k, seed)
+        text = model.generate(prompt, length, temperature=temperature, top_k=top_k, seed=seed)
         _put(_json({"prompt": prompt, "text": text}) if as_json else text, output)
         return
     from minidl.cli.predictions import predict_table
@@ -72,27 +69,6 @@ def command(
     _put(_json(named) if as_json else _csv(header, rows), output)
     if output is not None:
         click.echo(f"{len(rows)} predictions in {output}", err=True)
-
-
-def _continued(
-    model: Model, prompt: str, length: int, temperature: float, top_k: int | None, seed: int
-) -> str:
-    from minidl.data.generation import continue_text
-    from minidl.data.text import Text
-    from minidl.errors import DataError
-
-    if not isinstance(model.dataset, Text):
-        raise DataError("--prompt continues a text, but this network was not trained on one")
-    tokens = continue_text(
-        lambda window: model.backend.to_numpy(model.forward(window)),
-        model.dataset,
-        prompt,
-        length,
-        temperature=temperature,
-        top_k=top_k,
-        seed=seed,
-    )
-    return prompt + model.dataset.decode(list(tokens))
 
 
 def _csv(header: list[str], rows: list[list[Any]]) -> str:

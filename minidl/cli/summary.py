@@ -22,10 +22,9 @@ def command(
 ) -> None:
     """Show layers, shapes, parameters, FLOPs and memory of CONFIG's network."""
     loaded = read_config(config, overrides, device, backend, seed, plugins)
-    from minidl.training.pipeline import prepare
-    from minidl.training.summary import summarize
+    from minidl.training import Model
 
-    summary = summarize(prepare(loaded).model)
+    summary = Model.from_config(loaded).summary()
     if as_json:
         print_json(summary.to_dict())
     else:

@@ -50,6 +50,7 @@ def load_config(
     *,
     plugins: Sequence[str | Path] = (),
     environ: Mapping[str, str] | None = None,
+    dataset: str | None = None,
 ) -> Config:
     """Read and validate a config file.
 
@@ -65,6 +66,8 @@ def load_config(
         directory.
     environ : mapping, optional
         The environment; default ``os.environ``. See :data:`ENVIRONMENT`.
+    dataset : str, optional
+        The dataset of a config that names none.
 
     Raises
     ------
@@ -82,7 +85,13 @@ def load_config(
     except OSError as error:
         raise ConfigError(f"{path}: cannot read this config: {error.strerror}") from None
     return parse_config(
-        text, str(path), overrides, plugins=plugins, environ=environ, directory=path.parent
+        text,
+        str(path),
+        overrides,
+        plugins=plugins,
+        environ=environ,
+        directory=path.parent,
+        dataset=dataset,
     )
 
 
@@ -94,6 +103,7 @@ def parse_config(
     plugins: Sequence[str | Path] = (),
     environ: Mapping[str, str] | None = None,
     directory: str | Path = ".",
+    dataset: str | None = None,
 ) -> Config:
     """Validate the text of a config.
 
@@ -103,10 +113,10 @@ def parse_config(
         What messages call the text.
     directory : str or pathlib.Path
         What the paths of plugin files in the text are relative to.
-    overrides, plugins, environ
+    overrides, plugins, environ, dataset
         See :func:`load_config`, which tells the errors too.
     """
-    table = _read_toml(text, source)
+    table = _with_dataset(_read_toml(text, source), dataset)
     given = _overrides(overrides, os.environ if environ is None else environ)
     merged, paths = apply(table, given)
     labels = tuple(zip(paths, (override.short_label for override in given), strict=True))
@@ -116,13 +126,17 @@ def parse_config(
 
 
 def config_from_dict(
-    table: Mapping[str, Any], source: str = "config", *, directory: str | Path = "."
+    table: Mapping[str, Any],
+    source: str = "config",
+    *,
+    directory: str | Path = ".",
+    dataset: str | None = None,
 ) -> Config:
     """Validate a config given as nested mappings; parts may be components already.
 
     Parameters
     ----------
-    source, directory
+    source, directory, dataset
         See :func:`parse_config`.
 
     Raises
@@ -130,9 +144,17 @@ def config_from_dict(
     ConfigError
         A line for each thing that is wrong.
     """
-    copy, _ = apply(table, [])
+    copy, _ = apply(_with_dataset(table, dataset), [])
     checked = _validate(copy, Locator(source), Path(directory), ())
     return dataclasses.replace(checked, source_text=checked.to_toml())
+
+
+def _with_dataset(table: Mapping[str, Any], dataset: str | None) -> Mapping[str, Any]:
+    """Return ``table`` with a dataset, unless it names one or its ``data`` is no table."""
+    data = table.get("data", {})
+    if dataset is None or not isinstance(data, Mapping):
+        return table
+    return {**table, "data": {"dataset": dataset, **data}}
 
 
 def _read_toml(text: str, source: str) -> dict[str, Any]:

@@ -51,6 +51,13 @@ class Dataset(Component):
         """
         raise NotImplementedError(f"{type(self).__name__} has no load")
 
+    def outline(self) -> Splits | None:
+        """Return what :meth:`load` would, with arrays that cannot be taken from, without reading.
+
+        None, as by default, where shapes and classes are only known once the data is read.
+        """
+        return None
+
     def prepare(self, inputs: Tensor) -> Tensor:
         """Turn a batch as it is stored into what the network takes; runs inside the program.
 

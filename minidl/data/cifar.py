@@ -39,6 +39,19 @@ class Cifar10(ImageDataset):
 
     paths = ("root",)
     shape = (3, 32, 32)
+    names = (
+        "airplane",
+        "automobile",
+        "bird",
+        "cat",
+        "deer",
+        "dog",
+        "frog",
+        "horse",
+        "ship",
+        "truck",
+    )
+    count = 50_000
 
     root: str = ""
 
@@ -53,18 +66,7 @@ class Cifar10(ImageDataset):
         return Splits(
             self._part("data_batch_*.bin"),
             test=self._part("test_batch*.bin"),
-            classes=(
-                "airplane",
-                "automobile",
-                "bird",
-                "cat",
-                "deer",
-                "dog",
-                "frog",
-                "horse",
-                "ship",
-                "truck",
-            ),
+            classes=self.names,
         )
 
     def _part(self, pattern: str) -> Part:

@@ -41,8 +41,15 @@ def continue_text(
     Raises
     ------
     DataError
-        If the prompt is empty or has a character that the vocabulary lacks.
+        If the prompt is empty or has a character that the vocabulary lacks, or a number is too
+        small.
     """
+    least = {"length": (length, 1), "temperature": (temperature, 0), "seed": (seed, 0)}
+    if top_k is not None:
+        least["top_k"] = (top_k, 1)
+    for name, (value, smallest) in least.items():
+        if value < smallest:
+            raise DataError(f"{name} must be at least {smallest}, got {value}")
     encoded = dataset.encode(prompt)
     if not len(encoded):
         raise DataError("the prompt is empty; give at least one character to continue")

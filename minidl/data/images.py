@@ -13,7 +13,7 @@ from annotated_types import Gt
 from minidl.data.arrays import NPY_MAGIC, ZIP_MAGIC, file_head, read_any
 from minidl.data.base import Dataset
 from minidl.data.idx import is_idx, read_idx
-from minidl.data.parts import Part, Splits
+from minidl.data.parts import LazyArray, Part, Splits
 from minidl.data.pictures import read_picture
 from minidl.errors import ConfigError, DataError
 from minidl.graph import Tensor, tensor
@@ -40,10 +40,14 @@ class ImageDataset(Dataset):
         Channels, height and width.
     levels : int
         The greatest value a pixel can have.
+    names : tuple of str
+        The classes, where they are always the same ones; then ``count`` samples train.
     """
 
     shape: ClassVar[tuple[int, int, int]]
     levels: ClassVar[int] = 255
+    names: ClassVar[tuple[str, ...]] = ()
+    count: ClassVar[int] = 0
 
     flat: bool = False
     mean: tuple[float, ...] = ()
@@ -60,6 +64,13 @@ class ImageDataset(Dataset):
     def image_shape(self) -> tuple[int, int, int]:
         """Channels, height and width of the images."""
         return self.shape
+
+    def outline(self) -> Splits | None:
+        """Return shapes and classes where they are always the same and nothing is to be learnt."""
+        if not self.names or self.normalize:
+            return None
+        images = LazyArray((self.count, *self.shape), "uint8")
+        return Splits(Part(images, LazyArray((self.count,), "int64")), classes=self.names)
 
     def splits(self, validation: float = 0.0, seed: int = 0) -> Splits:
         """Load and divide the images; with ``normalize``, learn from those that train.

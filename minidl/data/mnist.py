@@ -19,7 +19,7 @@ class IdxImages(ImageDataset):
 
     paths = ("root",)
     shape = (1, 28, 28)
-    classes: ClassVar[tuple[str, ...]]
+    count = 60_000
     advice: ClassVar[str]
 
     root: str = ""
@@ -32,7 +32,7 @@ class IdxImages(ImageDataset):
         DataError
             If a file is missing, truncated or corrupt, or images and labels do not match.
         """
-        return Splits(self._part("train"), test=self._part("t10k"), classes=self.classes)
+        return Splits(self._part("train"), test=self._part("t10k"), classes=self.names)
 
     def _part(self, prefix: str) -> Part:
         images = self._read(f"{prefix}-images", 3)
@@ -61,7 +61,7 @@ class Mnist(IdxImages):
         MINIDL_DATA names, else in minidl's folder among the user's data.
     """
 
-    classes = tuple("0123456789")
+    names = tuple("0123456789")
     advice = (
         "get train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz "
         "and t10k-labels-idx1-ubyte.gz from https://storage.googleapis.com/cvdf-datasets/mnist/"
@@ -79,7 +79,7 @@ class FashionMnist(IdxImages):
         variable MINIDL_DATA names, else in minidl's folder among the user's data.
     """
 
-    classes = (
+    names = (
         "t-shirt/top",
         "trouser",
         "pullover",

@@ -88,8 +88,7 @@ class Npz(Dataset):
 
     def prepare(self, inputs: Tensor) -> Tensor:
         """Return the inputs as ``dtype``, divided by ``divide_by`` if that is not 1."""
-        values = inputs if inputs.dtype == self.dtype else inputs.astype(self.dtype)
-        return values if self.divide_by == 1 else values / self.divide_by
+        return prepared(inputs, self.dtype, self.divide_by)
 
     def read_inputs(self, path: str) -> np.ndarray:
         """Read inputs from a .npy file, a .npz file or a CSV file of numbers.
@@ -117,6 +116,12 @@ class Npz(Dataset):
         if inputs is None and targets is None and x not in npz_names(Path(self.path)):
             return None
         return self._part(x, y)
+
+
+def prepared(inputs: Tensor, dtype: str, divide_by: float) -> Tensor:
+    """Return the inputs as ``dtype``, divided by ``divide_by`` if that is not 1."""
+    values = inputs if inputs.dtype == dtype else inputs.astype(dtype)
+    return values if divide_by == 1 else values / divide_by
 
 
 def read_array_file(path: str, name: str = "x") -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from minidl.data.checks import check_finite
 from minidl.data.parts import Part
 from minidl.errors import DataError
 
@@ -33,10 +34,11 @@ def as_targets(values: np.ndarray, task: Task, dtype: str, label: str) -> np.nda
     Raises
     ------
     DataError
-        If classes were asked for and the values are not whole.
+        If classes were asked for and the values are not whole, or one is no number.
     """
     whole = values.dtype.kind in "biu"
     if task == "classification" or (task == "auto" and whole and values.ndim == 1):
+        check_finite(values, label)
         indices = values.astype(np.int64)
         if not whole and not np.array_equal(indices, values):
             raise DataError(f"{label}: class indices must be whole numbers; set task to regression")

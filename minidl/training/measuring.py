@@ -16,6 +16,7 @@ from minidl.training.step import Steps
 
 if TYPE_CHECKING:
     from minidl.config import Config
+    from minidl.training.model import Model
 
 
 def measure(
@@ -41,6 +42,19 @@ def measure(
             each(done, total)
         meter.add(steps.evaluate(inputs, targets, state))
     return meter.result()
+
+
+def measuring_steps(model: Model) -> Steps:
+    """Return the steps that measure a model, without training it.
+
+    Raises
+    ------
+    ConfigError
+        If it was made without a loss.
+    """
+    if model.loss is None:
+        raise ConfigError("the model was made without a loss; give one: Model(..., loss=...)")
+    return Steps(model, model.loss, model.metrics, reconstruct=model.reconstruct)
 
 
 def evaluation_batch_size(config: Config) -> int:

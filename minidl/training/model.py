@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +12,22 @@ import numpy as np
 from minidl import registry
 from minidl.backends import Backend, backend, current_backend, use_backend
 from minidl.compiler import compile_graph
-from minidl.data import Dataset
-from minidl.errors import CheckpointError, MinidlError, ShapeError
+from minidl.data import Dataset, Part
+from minidl.data.checks import check_finite
+from minidl.data.generation import continue_text
+from minidl.data.given import as_array, as_dtype, as_samples
+from minidl.data.text import Text
+from minidl.errors import CheckpointError, DataError, MinidlError, ShapeError
 from minidl.graph import Graph, Program, Spec, State, Tensor, from_array, placeholder
 from minidl.layers import Context, Layer
 from minidl.losses import Loss
+from minidl.metrics import Metric
 from minidl.training import tensors
 from minidl.training.origin import located
 
 if TYPE_CHECKING:
     from minidl.config import Config
+    from minidl.training.summary import Summary
 
 
 class Model:
@@ -33,10 +39,16 @@ class Model:
         The outermost layer; set up here for ``input_spec``.
     input_spec : Spec
         A batch as the dataset stores it: shape with the batch axis in front, and dtype.
+    target_spec : Spec, optional
+        A batch of targets as the dataset stores them.
     dataset : Dataset, optional
         Its ``prepare`` turns a stored batch into what the first layer takes.
     loss : Loss, optional
         Its ``output`` turns what the last layer returns into predictions.
+    metrics : sequence of Metric
+        What :meth:`evaluate` measures beside the loss.
+    reconstruct : bool
+        Whether the inputs are what is to be predicted, in place of targets.
     classes : sequence of str
         Names of the classes, if they are known.
     seed : int
@@ -58,9 +70,12 @@ class Model:
         self,
         root: Layer,
         input_spec: Spec,
+        target_spec: Spec | None = None,
         *,
         dataset: Dataset | None = None,
         loss: Loss | None = None,
+        metrics: Sequence[Metric] = (),
+        reconstruct: bool = False,
         classes: tuple[str, ...] = (),
         seed: int = 0,
         place: str = "model",
@@ -68,8 +83,11 @@ class Model:
     ) -> None:
         self.root = root
         self.input_spec = input_spec
+        self.target_spec = target_spec
         self.dataset = dataset
         self.loss = loss
+        self.metrics = metrics
+        self.reconstruct = reconstruct
         self.classes = classes
         self.backend = on or current_backend()
         self.layer_spec = self.prepare(placeholder("input", *input_spec)).spec
@@ -81,56 +99,149 @@ class Model:
         self._programs: dict[tuple[int, ...], Program] = {}
 
     @classmethod
-    def from_config(cls, config: str | Path | Config | dict[str, Any]) -> Model:
+    def from_config(
+        cls, config: str | Path | Config | dict[str, Any], *, data: Any = None
+    ) -> Model:
         """Make the model of a config, with first values for its parameters.
 
-        The dataset is loaded, because the shapes of its samples decide those of the parameters.
-        """
-        from minidl.training.pipeline import prepare
+        The shapes of samples decide those of parameters: unless the dataset knows them, as those
+        of well-known images do, it is loaded.
 
-        return prepare(config).model
+        Parameters
+        ----------
+        config : str, Path, Config or dict
+            As :func:`minidl.fit` takes it.
+        data : pair of array_like, optional
+            Inputs and targets, shape (samples, ...), in place of a dataset.
+        """
+        from minidl.training.pipeline import prepare, with_arrays
+
+        return prepare(with_arrays(config, data), outline=True).model
+
+    def __repr__(self) -> str:
+        parts = [part for part in (self.dataset, self.loss) if part is not None]
+        named = [f"{part.kind} '{part.type_name}'" for part in parts]
+        takes, gives = (
+            Spec(spec.shape[1:], spec.dtype) for spec in (self.input_spec, self.output_spec)
+        )
+        size = f"{self.parameter_count:,} parameters"
+        return f"Model({', '.join([f'{takes} -> {gives}', size, *named])})"
 
     # -- using it ----------------------------------------------------------------------------
 
     def __call__(self, inputs: Any) -> Tensor:
         """Return the raw output of the network for a batch as the dataset stores it."""
-        return from_array(self.forward(np.asarray(inputs)))
+        return from_array(self.forward(inputs))
 
-    def forward(self, inputs: np.ndarray, *, readable: bool = False) -> Any:
+    def forward(self, inputs: Any, *, readable: bool = False) -> Any:
         """Return the output for one batch as an array of the backend.
 
         With ``readable`` the loss's ``output`` is applied: probabilities, not logits.
         """
-        self._check_inputs(inputs)
-        key = (*inputs.shape, int(readable))
+        batch = self._samples(inputs)
+        key = (*batch.shape, int(readable))
         program = self._programs.get(key)
         if program is None:
-            graph, _ = self._forward_graph(inputs.shape, readable)
+            graph, _ = self._forward_graph(batch.shape, readable)
             program = self._programs[key] = compile_graph(graph, self.backend)
-        arrays = [self.backend.from_numpy(inputs)]
+        arrays = [self.backend.from_numpy(np.ascontiguousarray(batch))]
         try:
             (output,) = program(arrays, self.state)
         except MinidlError as error:
-            graph, context = self._forward_graph(inputs.shape, readable)
+            graph, context = self._forward_graph(batch.shape, readable)
             raise located(error, graph, arrays, self, context) from None
         return output
 
-    def predict(self, inputs: np.ndarray, batch_size: int = 256) -> np.ndarray:
+    def predict(self, inputs: Any, batch_size: int = 256) -> np.ndarray:
         """Return predictions for any number of samples: probabilities of classes, or values.
 
         Parameters
         ----------
-        inputs : numpy.ndarray
-            Shape (samples, ...), as the dataset stores them.
+        inputs : array_like
+            Shape (samples, ...), with values as the dataset stores them, in any dtype.
+
+        Raises
+        ------
+        ShapeError
+            If samples have another shape; a single sample is a batch of one.
+        DataError
+            If a value is one that the dtype of the dataset cannot hold.
         """
-        if len(inputs) == 0:
+        samples = self._samples(inputs)
+        if len(samples) == 0:
             return np.empty((0, *self.output_spec.shape[1:]), dtype=self.output_spec.dtype)
-        batches = (inputs[i : i + batch_size] for i in range(0, len(inputs), batch_size))
-        outputs = [
-            self.backend.to_numpy(self.forward(np.ascontiguousarray(b), readable=True))
-            for b in batches
-        ]
+        batches = (samples[i : i + batch_size] for i in range(0, len(samples), batch_size))
+        outputs = [self.backend.to_numpy(self.forward(b, readable=True)) for b in batches]
         return np.concatenate(outputs)
+
+    def evaluate(self, inputs: Any, targets: Any = None, batch_size: int = 256) -> dict[str, Any]:
+        """Return loss and metrics of samples, by name.
+
+        Parameters
+        ----------
+        inputs, targets : array_like
+            Shape (samples, ...), with values as the dataset stores them. A network that
+            reconstructs its inputs needs no targets.
+
+        Raises
+        ------
+        ShapeError, DataError
+            As :meth:`predict` does, or if there are not as many targets as inputs.
+        ConfigError
+            If the model was made without a loss.
+        """
+        from minidl.training.measuring import measure, measuring_steps
+
+        steps, samples = measuring_steps(self), self._samples(inputs)
+        wanted = samples if self.reconstruct else self._targets(targets)
+        check_finite(samples, "inputs")
+        with use_backend(self.backend):
+            return measure(steps, Part(samples, wanted), batch_size)
+
+    def generate(
+        self,
+        prompt: str,
+        length: int = 300,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        seed: int = 0,
+    ) -> str:
+        """Return ``prompt`` continued by ``length`` tokens, for a network trained on text.
+
+        Parameters
+        ----------
+        temperature : float
+            What logits are divided by; 0 always takes the most probable token.
+        top_k : int, optional
+            Draw from so many of the most probable tokens.
+        seed : int
+            Draws are a function of it.
+
+        Raises
+        ------
+        DataError
+            If the network was not trained on text, or the prompt is empty or has a character
+            that the vocabulary lacks.
+        """
+        if not isinstance(self.dataset, Text):
+            raise DataError("a prompt continues a text, but this network was not trained on one")
+        tokens = continue_text(
+            lambda window: self.backend.to_numpy(self.forward(window)),
+            self.dataset,
+            prompt,
+            length,
+            temperature=temperature,
+            top_k=top_k,
+            seed=seed,
+        )
+        return prompt + self.dataset.decode(list(tokens))
+
+    def summary(self) -> Summary:
+        """Return layers, shapes, parameters and cost; its ``text()`` is a table."""
+        from minidl.training.summary import summarize
+
+        return summarize(self)
 
     # -- parameters --------------------------------------------------------------------------
 
@@ -189,16 +300,25 @@ class Model:
         output = self.apply(inputs, context)
         if readable and self.loss is not None:
             output = self.loss.output(output)
+            if self.dataset is not None and not self.reconstruct:
+                output = self.dataset.target_units(output)
         kept = tuple((value, value) for value in values.values())
         return Graph((inputs,), (output,), kept), context
 
-    def _check_inputs(self, inputs: np.ndarray) -> None:
-        expected = self.input_spec.shape[1:]
-        if inputs.shape[1:] != expected or inputs.dtype.name != self.input_spec.dtype:
-            raise ShapeError(
-                f"the model takes inputs of shape (samples, {', '.join(map(str, expected))}) and "
-                f"dtype {self.input_spec.dtype}, not {inputs.shape} and {inputs.dtype.name}"
-            )
+    def _samples(self, inputs: Any) -> np.ndarray:
+        return as_samples(inputs, self.input_spec.shape[1:], self.input_spec.dtype, "inputs")
+
+    def _targets(self, targets: Any) -> np.ndarray:
+        """Return targets as they were stored for training: values along one axis as a column."""
+        if targets is None:
+            raise DataError("targets are missing; only a network that reconstructs needs none")
+        array, wanted = as_array(targets, "targets"), self.target_spec
+        check_finite(array, "targets")
+        if wanted is None:
+            return array
+        if wanted.shape[1:] == (1,) and array.ndim == 1:
+            array = array[:, None]
+        return as_dtype(array, wanted.dtype, "targets")
 
     def _first_values(self, seed: int) -> dict[str, Any]:
         return {p.path: self._first_value(p, seed) for p in self.parameters}

@@ -11,14 +11,14 @@ import numpy as np
 
 from minidl.backends import Backend, resolve_device, use_backend
 from minidl.data import Part, Splits
+from minidl.data.memory import Arrays
 from minidl.errors import CheckpointError, ConfigError, DataError, MinidlError, ShapeError
 from minidl.graph import Spec
 from minidl.training.environment import versions
-from minidl.training.measuring import evaluation_batch_size, measure, metrics_of
+from minidl.training.measuring import evaluation_batch_size, measure, measuring_steps, metrics_of
 from minidl.training.model import Model
 from minidl.training.reporter import Reporter
 from minidl.training.run import RunDirectory
-from minidl.training.step import Steps
 from minidl.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -46,12 +46,20 @@ class Prepared:
 
 
 def prepare(
-    config: str | Path | Config | dict[str, Any], dataset_state: dict[str, Any] | None = None
+    config: str | Path | Config | dict[str, Any],
+    dataset_state: dict[str, Any] | None = None,
+    *,
+    outline: bool = False,
 ) -> Prepared:
     """Load the data of ``config``, choose its device and make its model.
 
     Every shape is inferred and every parameter made here, and loss and metrics are tried on a
     batch, so that what does not fit is an error before the first step.
+
+    Parameters
+    ----------
+    outline : bool
+        Whether shapes are enough: data is then read only if its dataset does not know them.
     """
     config = _as_config(config)
     backend, reason = resolve_device(config.device, config.backend)
@@ -61,26 +69,33 @@ def prepare(
     dataset = config.data.dataset
     if dataset_state is not None:
         dataset.restore(dataset_state)
-    splits = dataset.splits(config.data.validation, config.seed)
+    splits = (dataset.outline() if outline else None) or dataset.splits(
+        config.data.validation, config.seed
+    )
     with use_backend(backend):
         size = min(config.data.batch_size, len(splits.train))
-        model = _make_model(config, batch_spec(splits.input_spec, size), splits.classes, backend)
-        steps = _measuring_steps(model, config)
-        steps.trace_evaluate(model.input_spec, batch_spec(splits.target_spec, size))
+        inputs, targets = batch_spec(splits.input_spec, size), batch_spec(splits.target_spec, size)
+        model = _make_model(config, inputs, targets, splits.classes, backend)
+        measuring_steps(model).trace_evaluate(inputs, targets)
     _check_classes(model, splits, config)
     for change in config.data.transforms:
         change.setup(splits.input_spec, splits.target_spec, len(splits.classes))
     return Prepared(config, model, splits, backend, reason)
 
 
-def _make_model(config: Config, batch: Spec, classes: tuple[str, ...], backend: Backend) -> Model:
+def _make_model(
+    config: Config, inputs: Spec, targets: Spec, classes: tuple[str, ...], backend: Backend
+) -> Model:
     """Make the model; an error about a layer then begins with its place in the file."""
     try:
         return Model(
             config.model.root(),
-            batch,
+            inputs,
+            targets,
             dataset=config.data.dataset,
             loss=config.loss,
+            metrics=metrics_of(config),
+            reconstruct=config.data.reconstruct,
             classes=classes,
             seed=config.seed,
             on=backend,
@@ -123,6 +138,9 @@ def _check_classes(model: Model, splits: Splits, config: Config) -> None:
 def fit(
     config: str | Path | Config | dict[str, Any],
     *,
+    data: Any = None,
+    validation: Any = None,
+    test: Any = None,
     output_dir: str | Path | None = None,
     reporter: Reporter | None = None,
 ) -> Model:
@@ -132,6 +150,9 @@ def fit(
     ----------
     config : str, Path, Config or dict
         A TOML file, what :func:`minidl.config.load_config` returned, or what such a file holds.
+    data, validation, test : pair of array_like, optional
+        Inputs and targets of a part, shape (samples, ...), in place of a dataset: the config
+        names none then, or ``"arrays"``, whose options say what they are.
     output_dir : str or Path, optional
         The run directory, new or empty. Default: nothing is written.
     reporter : Reporter, optional
@@ -141,32 +162,55 @@ def fit(
     -------
     Model
         With ``results`` (by part and metric) and ``history`` (the lines of metrics.jsonl).
+
+    Raises
+    ------
+    ConfigError, DataError
+        If the config is wrong, or data is missing or not such as training can rely on.
     """
-    prepared = prepare(config)
+    prepared = prepare(with_arrays(config, data, validation, test))
     run = None if output_dir is None else RunDirectory.create(output_dir, prepared.config)
     trainer = make_trainer(prepared, run, reporter)
     return train(trainer)
 
 
-def resume(run: str | Path, *, reporter: Reporter | None = None) -> Model:
-    """Go on with a run from its last checkpoint, exactly as if it had never stopped."""
-    return train(reopen(RunDirectory.open(run), reporter))
+def resume(
+    run: str | Path,
+    *,
+    data: Any = None,
+    validation: Any = None,
+    test: Any = None,
+    reporter: Reporter | None = None,
+) -> Model:
+    """Go on with a run from its last checkpoint, exactly as if it had never stopped.
+
+    Arrays that :func:`fit` was given are given again.
+    """
+    directory = RunDirectory.open(run)
+    config = with_arrays(directory.load_config(), data, validation, test)
+    return train(reopen(directory, reporter, config))
 
 
-def reopen(run: RunDirectory, reporter: Reporter | None = None, **changes: Any) -> Trainer:
+def reopen(
+    run: RunDirectory,
+    reporter: Reporter | None = None,
+    config: Config | None = None,
+    **changes: Any,
+) -> Trainer:
     """Return the trainer of a run, standing where its last checkpoint stands.
 
     A run that was stopped before its first checkpoint begins anew.
 
-    ``changes`` replace fields of the config's training section (``epochs=20``), also in the run's
-    resolved config, so that a later resume heeds them.
+    ``config`` is that of the run, in place of what is read from it. ``changes`` replace fields of
+    its training section (``epochs=20``), also in the run's resolved config, so that a later resume
+    heeds them.
 
     Raises
     ------
     ConfigError, CheckpointError
         If the run is finished, or its checkpoint does not fit; it is left as it is then.
     """
-    config = run.load_config()
+    config = config or run.load_config()
     if changes:
         config = replace(config, training=replace(config.training, **changes))
     checkpoint = None if run.pointed("last") is None else run.load("last")
@@ -213,7 +257,8 @@ def _note_start(prepared: Prepared, run: RunDirectory) -> None:
         backend=prepared.backend.name,
         device_reason=prepared.device_reason,
         parameters=prepared.model.parameter_count,
-        input={"shape": list(splits.input_spec.shape), "dtype": splits.input_spec.dtype},
+        input=_spec_to_dict(splits.input_spec),
+        target=_spec_to_dict(splits.target_spec),
         classes=list(splits.classes),
         **versions(),
     )
@@ -258,15 +303,17 @@ def load(run: str | Path, checkpoint: str = "last") -> Model:
 def load_model(run: RunDirectory, checkpoint: str = "last") -> Model:
     """Return the model of a run; its data need not be there any more."""
     config, found, info = run.load_config(), run.load(checkpoint), run.info()
-    if "input" not in info:
+    if "input" not in info or "target" not in info:
         raise CheckpointError(f"{run.path / 'run.json'} does not say what the model takes")
     backend, _ = resolve_device(config.device, config.backend)
     state = run.dataset_state()
     if state is not None:
         config.data.dataset.restore(state)
-    sample = Spec(tuple(info["input"]["shape"]), info["input"]["dtype"])
+    specs = (
+        Spec((1, *sample["shape"]), sample["dtype"]) for sample in (info["input"], info["target"])
+    )
     with use_backend(backend):
-        model = _make_model(config, batch_spec(sample, 1), tuple(info["classes"]), backend)
+        model = _make_model(config, *specs, tuple(info["classes"]), backend)
     model.set_weights(found.model, f"the checkpoint {found.path}")
     return model
 
@@ -288,16 +335,9 @@ def evaluate(run: str | Path, split: str = "test", checkpoint: str = "last") -> 
 
 def measure_part(prepared: Prepared, split: str) -> dict[str, float]:
     """Measure a prepared model on ``train``, ``validation`` or ``test``."""
-    config = prepared.config
     with use_backend(prepared.backend):
-        steps = _measuring_steps(prepared.model, config)
-        return measure(steps, prepared.part(split), evaluation_batch_size(config))
-
-
-def _measuring_steps(model: Model, config: Config) -> Steps:
-    """Return the steps that measure a model as its config says, without training it."""
-    reconstruct = config.data.reconstruct
-    return Steps(model, config.loss, metrics_of(config), reconstruct=reconstruct)
+        steps = measuring_steps(prepared.model)
+        return measure(steps, prepared.part(split), evaluation_batch_size(prepared.config))
 
 
 def batch_spec(sample: Spec, size: int) -> Spec:
@@ -305,13 +345,39 @@ def batch_spec(sample: Spec, size: int) -> Spec:
     return sample.with_shape((size, *sample.shape))
 
 
-def _as_config(config: str | Path | Config | dict[str, Any]) -> Config:
+def _spec_to_dict(spec: Spec) -> dict[str, Any]:
+    return {"shape": list(spec.shape), "dtype": spec.dtype}
+
+
+def with_arrays(
+    config: str | Path | Config | dict[str, Any],
+    data: Any,
+    validation: Any = None,
+    test: Any = None,
+) -> Config:
+    """Return a config whose dataset holds the arrays that were given, if any were."""
+    if data is None:
+        if validation is not None or test is not None:
+            raise ConfigError("validation and test need data, the arrays to train on")
+        return _as_config(config)
+    config = _as_config(config, "arrays")
+    dataset = config.data.dataset
+    if not isinstance(dataset, Arrays):
+        raise ConfigError(
+            f"[data] names the dataset '{dataset.type_name}', but arrays were given; leave it out, "
+            "or set dataset = 'arrays'"
+        )
+    held = dataset.holding(data, validation, test)
+    return replace(config, data=replace(config.data, dataset=held))
+
+
+def _as_config(config: str | Path | Config | dict[str, Any], dataset: str | None = None) -> Config:
     from minidl.config import Config, config_from_dict, load_config
 
     if isinstance(config, str | Path):
-        return load_config(config)
+        return load_config(config, dataset=dataset)
     if isinstance(config, dict):
-        return config_from_dict(config)
+        return config_from_dict(config, dataset=dataset)
     if not isinstance(config, Config):
         raise ConfigError(
             f"a config is the path of a TOML file, a dict or a Config, not {type(config).__name__}"

@@ -53,6 +53,9 @@ class Summary:
         """Return everything as plain values."""
         return asdict(self)
 
+    def __str__(self) -> str:
+        return self.text()
+
     def text(self) -> str:
         """Return a table for a terminal: the output and the cost of one sample."""
         head = ("layer", "type", "output", "parameters", "FLOPs")

@@ -78,5 +78,5 @@ def test_a_network_of_images_takes_no_prompt(cli, trained):
     result = cli("predict", trained, "--prompt", "7")
     assert result.code == 1
     assert result.err == (
-        "error: --prompt continues a text, but this network was not trained on one\n"
+        "error: a prompt continues a text, but this network was not trained on one\n"
     )

@@ -81,3 +81,6 @@ def test_the_real_cifar_is_read(data_folder):
     assert len(splits.train) % 10_000 == 0
     assert np.bincount(splits.test.targets, minlength=10).min() > 0
     assert splits.train.inputs.mean() == pytest.approx(120.7, abs=2)
+    outline = make("dataset", "cifar10").outline()
+    assert (outline.input_spec, outline.target_spec) == (splits.input_spec, splits.target_spec)
+    assert outline.classes == splits.classes

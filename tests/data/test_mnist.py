@@ -92,3 +92,6 @@ def test_the_real_mnist_is_read(data_folder):
     assert splits.train.inputs.nbytes == 60_000 * 784
     assert splits.train.inputs.mean() == pytest.approx(33.3, abs=0.2)
     assert splits.test.targets[:5].tolist() == [7, 2, 1, 0, 4]
+    outline = make("dataset", "mnist").outline()
+    assert (outline.input_spec, outline.target_spec) == (splits.input_spec, splits.target_spec)
+    assert outline.classes == splits.classes and len(outline.train) == 60_000
