@@ -197,7 +197,8 @@ def _checked(x: Any, output_size: Any) -> Pair:
             f"not {x.shape}"
         )
     if isinstance(output_size, list | tuple) and len(output_size) == 2:
-        output_size = [n if m is None else m for m, n in zip(output_size, x.shape[2:], strict=True)]
+        pairs = zip(output_size, x.shape[2:], strict=True)
+        output_size = tuple(n if m is None else m for m, n in pairs)
     return pair(output_size, "output_size", 1)
 
 
