@@ -61,13 +61,15 @@ class Arrays(Dataset):
         """
         first = self._part(train, "train", self.task)
         task: Task = "classification" if first.targets.dtype.kind == "i" else "regression"
-        more = [
-            None if given is None else self._part(given, name, task, first.inputs.dtype.name)
+        dtype = first.inputs.dtype.name
+        second, third = (
+            None if given is None else self._part(given, name, task, dtype)
             for name, given in (("validation", validation), ("test", test))
-        ]
-        parts = [first, *(part for part in more if part is not None)]
+        )
+        parts = [part for part in (first, second, third) if part is not None]
+        classes = class_names(parts, self.classes, self.label)
         made = copy.copy(self)
-        made._held = Splits(first, *more, classes=class_names(parts, self.classes, self.label))
+        made._held = Splits(first, second, third, classes)
         return made
 
     def load(self) -> Splits:

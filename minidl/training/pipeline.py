@@ -309,11 +309,11 @@ def load_model(run: RunDirectory, checkpoint: str = "last") -> Model:
     state = run.dataset_state()
     if state is not None:
         config.data.dataset.restore(state)
-    specs = (
-        Spec((1, *sample["shape"]), sample["dtype"]) for sample in (info["input"], info["target"])
+    inputs, targets = (
+        Spec((1, *info[what]["shape"]), info[what]["dtype"]) for what in ("input", "target")
     )
     with use_backend(backend):
-        model = _make_model(config, *specs, tuple(info["classes"]), backend)
+        model = _make_model(config, inputs, targets, tuple(info["classes"]), backend)
     model.set_weights(found.model, f"the checkpoint {found.path}")
     return model
 

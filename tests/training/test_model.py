@@ -30,7 +30,12 @@ def test_predict_takes_lists_and_other_dtypes(lines):
     inputs = np.array([[1, 2, 3], [-4, 5, 6]], np.float32)
     expected = lines.predict(inputs)
     assert expected.dtype == np.float32
-    for given in (inputs.tolist(), inputs.astype("float64"), inputs.astype("int8"), np.asfortranarray(inputs)):
+    for given in (
+        inputs.tolist(),
+        inputs.astype("float64"),
+        inputs.astype("int8"),
+        np.asfortranarray(inputs),
+    ):
         np.testing.assert_array_equal(lines.predict(given), expected)
         np.testing.assert_array_equal(lines(given).numpy(), expected)
 
