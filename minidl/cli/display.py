@@ -6,12 +6,16 @@ import contextlib
 import shutil
 import sys
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from minidl.training.reporter import Progress, Reporter
+
+if TYPE_CHECKING:
+    from minidl.metrics import Metric
+    from minidl.training import Model
 
 SPLITS = ("train", "validation")
 _BEGIN = "  epoch      time"
@@ -27,6 +31,12 @@ def make_reporter(quiet: bool, verbose: int, progress: bool) -> Reporter:
     return PlainReporter(verbose)
 
 
+def measured_text(split: str, results: Mapping[str, Any], model: Model) -> str:
+    """Return what a model's part was measured by: ``test  loss 0.0312  accuracy 98.61 %``."""
+    classes = model.classes or (() if model.dataset is None else model.dataset.target_names)
+    return f"{split}  {results_text(results)}{lists_text(results, model.metrics, classes)}"
+
+
 def results_text(results: Mapping[str, Any]) -> str:
     """Return results as ``loss 0.0312  accuracy 98.61 %``; those that are lists are left out."""
     return "  ".join(f"{name} {number_text(name, v)}" for name, v in numbers(results).items())
@@ -37,17 +47,49 @@ def numbers(results: Mapping[str, Any]) -> dict[str, float]:
     return {name: value for name, value in results.items() if not isinstance(value, list)}
 
 
-def lists_text(results: Mapping[str, Any]) -> str:
-    """Return results that are lists, as a confusion matrix is: lines to put behind the others."""
+def lists_text(
+    results: Mapping[str, Any], metrics: Sequence[Metric] = (), classes: Sequence[str] = ()
+) -> str:
+    """Return results that are lists, as a confusion matrix is: lines to put behind the others.
+
+    The rows and columns of what ``metrics`` measured bear the names of ``classes``, if there are
+    as many.
+    """
+    axes = {metric.label: metric.axes for metric in metrics}
     text = ""
     for name, value in results.items():
         if isinstance(value, list):
-            rows = value if value and isinstance(value[0], list) else [value]
-            cells = [[f"{c:.4g}" if isinstance(c, float) else str(c) for c in row] for row in rows]
-            width = max((len(cell) for row in cells for cell in row), default=0)
-            lines = [" ".join(cell.rjust(width) for cell in row) for row in cells]
+            lines = _aligned(_grid(value, axes.get(name, ()), classes))
             text += "\n" + "\n  ".join([name, *lines])
     return text
+
+
+def _grid(value: list[Any], axes: Sequence[str], classes: Sequence[str]) -> list[list[str]]:
+    """Return the cells of a list, or of a list of rows, with what its axes are before them."""
+    nested = bool(value) and isinstance(value[0], list)
+    rows = value if nested else [[each] for each in value] if axes else [value]
+    cells = [[f"{c:.4g}" if isinstance(c, float) else str(c) for c in row] for row in rows]
+    if not axes or not cells:
+        return cells
+    # one of two classes is yes, of a question of yes or no
+    fitting = list(classes if len(classes) == len(cells) else classes[1:])
+    names = fitting if len(fitting) == len(cells) else [str(i) for i in range(len(cells))]
+    body = [[name, *row] for name, row in zip(names, cells, strict=True)]
+    if not nested:
+        return body
+    corner = " \\ ".join(axes)
+    left = shutil.get_terminal_size().columns - 2 - max(map(len, [corner, *names]))
+    room = max(left // len(cells) - 2, *(len(cell) for row in cells for cell in row))
+    return [[corner, *(name[:room] for name in names)], *body]
+
+
+def _aligned(cells: list[list[str]]) -> list[str]:
+    """Return lines of cells in columns, flush right; those behind the first are equally wide."""
+    width = max((len(cell) for row in cells for cell in row[1:]), default=0)
+    first = max((len(row[0]) for row in cells), default=0)
+    return [
+        "  ".join([row[0].rjust(first), *(cell.rjust(width) for cell in row[1:])]) for row in cells
+    ]
 
 
 def number_text(name: str, value: float) -> str:

@@ -12,19 +12,22 @@ from minidl.cli.options import checkpoint_option, json_option, print_json
 @click.option(
     "--split",
     type=click.Choice(["train", "validation", "test"]),
-    default="test",
-    show_default=True,
-    help="Part of the data.",
+    help="Part of the data; default the test part, or the validation part where there is none.",
 )
 @checkpoint_option
 @json_option
-def command(run: str, split: str, checkpoint: str, as_json: bool) -> None:
+def command(run: str, split: str | None, checkpoint: str, as_json: bool) -> None:
     """Measure the run directory RUN on a part of its data."""
-    from minidl.cli.display import lists_text, results_text
-    from minidl.training.pipeline import evaluate
+    from minidl.cli.display import measured_text
+    from minidl.training.pipeline import load_prepared, measure_part
+    from minidl.training.run import RunDirectory
 
-    results = evaluate(run, split, checkpoint)
+    prepared = load_prepared(RunDirectory.open(run), checkpoint)
+    if split is None:
+        there = {name for name, _ in prepared.splits.parts()}
+        split = next(name for name in ("test", "validation", "train") if name in there)
+    results = measure_part(prepared, split)
     if as_json:
         print_json({"run": run, "split": split, "checkpoint": checkpoint, "results": results})
     else:
-        click.echo(f"{split}  {results_text(results)}{lists_text(results)}")
+        click.echo(measured_text(split, results, prepared.model))

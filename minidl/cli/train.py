@@ -98,7 +98,7 @@ def resume_run(
 
 
 def _train(trainer: Any, quiet: bool, verbose: int, no_progress: bool, as_json: bool) -> None:
-    from minidl.cli.display import lists_text, make_reporter, number_text, results_text, say
+    from minidl.cli.display import make_reporter, measured_text, number_text, say
     from minidl.cli.signals import stopping_on_signals
     from minidl.training.pipeline import train
 
@@ -106,10 +106,8 @@ def _train(trainer: Any, quiet: bool, verbose: int, no_progress: bool, as_json: 
     with stopping_on_signals(trainer):
         model = train(trainer)
     if trainer.best.out_of_patience and not quiet:
-        epochs = trainer.best.stale_epochs
-        say(
-            f"stopped early: no better validation {trainer.best.metric} for {epochs} epoch{'s' * (epochs != 1)}"
-        )
+        best, epochs = trainer.best.metric, trainer.best.stale_epochs
+        say(f"stopped early: no better validation {best} for {epochs} epoch{'s' * (epochs != 1)}")
     path = str(trainer.run_directory.path)
     if as_json:
         print_json({"run": path, "results": model.results, "best": trainer.best.entry})
@@ -117,8 +115,7 @@ def _train(trainer: Any, quiet: bool, verbose: int, no_progress: bool, as_json: 
     best = trainer.best.entry
     measured = [split for split in ("test", "validation", "train") if split in model.results]
     for split in measured[:1]:
-        results = model.results[split]
-        click.echo(f"{split}  {results_text(results)}{lists_text(results)}")
+        click.echo(measured_text(split, model.results[split], model))
     if best is not None and best["step"] != trainer.step:
         value = number_text(best["metric"], best["value"])
         click.echo(

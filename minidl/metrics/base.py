@@ -20,6 +20,8 @@ class Metric(Component):
     better : {"higher", "lower", ""}
         Which direction is an improvement; empty where the result is no single number, so that it
         cannot decide which weights are best.
+    axes : tuple of str
+        What the axes of a result that is a list are called; each counts the classes.
     name : str
         What its result is called; default its type. Two of one type need it.
     """
@@ -27,6 +29,7 @@ class Metric(Component):
     kind = "metric"
     common = ("name",)
     better: ClassVar[str] = "higher"
+    axes: ClassVar[tuple[str, ...]] = ()
 
     name: str = field(default="", kw_only=True)
 

@@ -19,6 +19,8 @@ class _OfCounts(OfClasses):
     yes alone.
     """
 
+    axes = ("class",)
+
     average: Literal["macro", "micro", "weighted", "none"] = "macro"
 
     @property
@@ -122,6 +124,7 @@ class ConfusionMatrix(OfClasses):
     """
 
     better = ""
+    axes = ("true", "predicted")
 
     def statistics(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, ...]:
         if self.is_yes_or_no(prediction, target):

@@ -38,6 +38,8 @@ class AUC(OfClasses):
         As of ``accuracy``.
     """
 
+    axes = ("class",)
+
     average: Literal["macro", "micro", "weighted", "none"] = "macro"
 
     @property

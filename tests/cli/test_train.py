@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 
@@ -101,6 +102,21 @@ def test_a_run_outlives_the_pipe_that_it_reports_to(config):
         )
     assert result.returncode == 0
     assert result.stdout.decode().startswith("test  loss ")
+
+
+def test_evaluate_takes_the_validation_part_where_there_is_no_test_part(cli, config):
+    text = config.read_text().replace('"digits"', '"npz"\npath = "d.npz"')
+    config.write_text(text)
+    rng = np.random.default_rng(0)
+    samples = {"x": rng.normal(size=(40, 4)), "y": np.arange(40) % 10}
+    np.savez(config.parent / "d.npz", **samples)
+    assert cli("train", config, "-o", "run", "-q").code == 0
+    assert cli("evaluate", "run").out.startswith("validation  loss ")
+    assert json.loads(cli("evaluate", "run", "--json").out)["split"] == "validation"
+    result = cli("evaluate", "run", "--split", "test")
+    assert (result.code, result.err) == (1, "error: the dataset 'npz' has no test part\n")
+    assert cli("train", config, "-o", "all", "-q", "-s", "data.validation=0").code == 0
+    assert cli("evaluate", "all").out.startswith("train  loss ")
 
 
 def test_evaluate_gives_what_training_measured(cli, trained):

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from minidl.cli.display import lists_text, results_text
+from minidl.component import make
 from minidl.errors import ConfigError
 from minidl.training import fit
 
@@ -45,9 +46,37 @@ def test_where_nothing_else_is_measured_the_loss_decides(small, tmp_path):
 
 
 def test_lists_are_shown_behind_the_numbers():
-    results = {"loss": 0.5, "confusion_matrix": [[120000, 3], [14, 0]], "f1": [0.25, 1.0]}
+    results = {"loss": 0.5, "counts": [[120000, 3], [14, 0]], "shares": [0.25, 1.0]}
     assert results_text(results) == "loss 0.5"
-    assert lists_text(results) == (
-        "\nconfusion_matrix\n  120000      3\n      14      0\nf1\n  0.25    1"
-    )
+    assert lists_text(results) == ("\ncounts\n  120000  3\n      14  0\nshares\n  0.25  1")
     assert lists_text({"loss": 0.5}) == ""
+
+
+def test_rows_and_columns_of_classes_are_named():
+    metrics = [make("metric", "confusion_matrix"), make("metric", {"type": "f1", "name": "each"})]
+    results = {"confusion_matrix": [[12, 3], [4, 20]], "each": [0.25, 1.0]}
+    assert lists_text(results, metrics, ("no", "yes")).splitlines()[1:] == [
+        "confusion_matrix",
+        "  true \\ predicted   no  yes",
+        "                no   12    3",
+        "               yes    4   20",
+        "each",
+        "   no  0.25",
+        "  yes     1",
+    ]
+    assert lists_text({"each": [0.25, 1.0]}, metrics, ("one",)) == "\neach\n  0  0.25\n  1     1"
+    assert lists_text({"each": [0.5]}, metrics, ("no", "yes")) == "\neach\n  yes  0.5"
+
+
+def test_names_of_columns_are_cut_to_what_there_is_room_for(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "30")
+    text = lists_text(
+        {"confusion_matrix": [[1, 2], [30, 4]]},
+        [make("metric", "confusion_matrix")],
+        ("aeroplane", "automobile"),
+    )
+    assert text.splitlines()[2:] == [
+        "  true \\ predicted  aero  auto",
+        "         aeroplane     1     2",
+        "        automobile    30     4",
+    ]
