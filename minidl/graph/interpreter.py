@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from minidl.backends import Backend, current_backend
 from minidl.errors import GraphError, ShapeError
-from minidl.graph.leaves import placeholder_op
+from minidl.graph.leaves import constant, placeholder_op
 from minidl.graph.node import Tensor, toposort
 from minidl.graph.spec import array_dtype
 
@@ -96,7 +96,9 @@ class Program:
         results = [*self.outputs, *(new for _, new in self.state)]
         order = toposort(results, computed=False)
         self.nodes = [
-            node for node in order if node._value is None and node.op is not placeholder_op
+            node
+            for node in order
+            if node._value is None and node.op is not placeholder_op and not _is_fixed(node)
         ]
         self._register = {id(node): index for index, node in enumerate(order)}
         self._order = order
@@ -104,9 +106,9 @@ class Program:
             self._register.setdefault(id(node), len(self._register))
         self._check_placeholders(order)
         self._constants = {
-            self._register[id(node)]: array_on(self.backend, node)
+            self._register[id(node)]: self._fixed(node)
             for node in order
-            if node._value is not None
+            if node._value is not None or _is_fixed(node)
         }
         self._allocate()
 
@@ -159,6 +161,19 @@ class Program:
             instructions.append(self._instruction(node, compute, buffer, dead))
         self._code = instructions
         self._registers = [fixed.get(index) for index in range(len(self._register))]
+
+    def _fixed(self, node: Tensor) -> Any:
+        """Return the value of a node that is the same in every run."""
+        if node._value is not None:
+            return array_on(self.backend, node)
+        with self.backend.running():
+            return self._computed(node, ())
+
+    def _computed(self, node: Tensor, values: Sequence[Any]) -> Any:
+        """Return the value of a node in an array of its own."""
+        compute, takes_out = self.backend.function_for(node)
+        out = {"out": self.backend.empty(node.shape, node.dtype)} if takes_out else {}
+        return compute(*values, **node.attributes, **out)
 
     def _fixed_view(
         self, node: Tensor, compute: Callable[..., Any], fixed: Mapping[int, Any]
@@ -243,10 +258,8 @@ class Program:
             for node in self._order:
                 register = self._register[id(node)]
                 if registers[register] is None:
-                    compute, takes_out = self.backend.function_for(node)
                     values = [registers[self._register[id(child)]] for child in node.inputs]
-                    out = {"out": self.backend.empty(node.shape, node.dtype)} if takes_out else {}
-                    registers[register] = compute(*values, **node.attributes, **out)
+                    registers[register] = self._computed(node, values)
                 yield node, registers[register]
 
     def _load(self, known: Sequence[Any], arrays: Sequence[Any], state: State | None) -> list[Any]:
@@ -358,6 +371,14 @@ class _BufferPool:
     def release(self, index: int) -> None:
         """Take a buffer back."""
         self._free[self._specs[index]].append(index)
+
+
+def _is_fixed(node: Tensor) -> bool:
+    """Whether a node is computed once for all runs: it has no inputs, and is no mere fill.
+
+    A fill, such as zeros, is written as quickly as it is read, and may be large.
+    """
+    return not (node.inputs or node.op.scalar or node.op in (constant, placeholder_op))
 
 
 def _unique(nodes: Sequence[Tensor]) -> list[Tensor]:

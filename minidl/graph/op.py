@@ -241,7 +241,8 @@ def op(
         keyword, the attributes; in place of ``forward``.
     scalar : str
         For elementwise ops, one element as a Python expression of the inputs' names, from which
-        fused kernels are made: ``"where(x > 0, x, 0)"``.
+        fused kernels are made: ``"where(x > 0, x, 0)"``. Of an op without inputs, what every
+        element is.
     notation : str
         How it is printed, as a Python expression of the inputs' names: ``"a * b"``, ``"x.T"``.
         Default: a call of ``name``.

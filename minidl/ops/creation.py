@@ -17,7 +17,10 @@ _NO_INPUTS = "it has no inputs"
 
 
 @op(
-    "zeros", no_gradient=_NO_INPUTS, samples=[sample(shape=(2, 3)), sample(shape=(), dtype="int32")]
+    "zeros",
+    scalar="0",
+    no_gradient=_NO_INPUTS,
+    samples=[sample(shape=(2, 3)), sample(shape=(), dtype="int32")],
 )
 class zeros:
     """Zeros.
@@ -40,7 +43,12 @@ class zeros:
         return xp.zeros(shape, dtype=dtype_object(xp, dtype))
 
 
-@op("ones", no_gradient=_NO_INPUTS, samples=[sample(shape=(2, 3)), sample(shape=4, dtype="bool")])
+@op(
+    "ones",
+    scalar="1",
+    no_gradient=_NO_INPUTS,
+    samples=[sample(shape=(2, 3)), sample(shape=4, dtype="bool")],
+)
 class ones:
     """Ones.
 
@@ -64,6 +72,7 @@ class ones:
 
 @op(
     "full",
+    scalar="fill_value",
     no_gradient=_NO_INPUTS,
     samples=[
         sample(shape=(2, 3), fill_value=0.5),

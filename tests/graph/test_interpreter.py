@@ -98,6 +98,38 @@ def test_values_that_are_known_are_not_computed_again():
     assert [node.op.name for node in program.nodes] == ["multiply"]
 
 
+def test_what_has_no_inputs_is_computed_once_and_handed_out_as_copies():
+    x, numbers = f64("x", 3), ops.arange(3, dtype="float64")
+    program = Program([x], [x + numbers, numbers])
+    assert [node.op.name for node in program.nodes] == ["add"]
+    for _ in range(2):
+        total, handed_out = program([np.ones(3)])
+        np.testing.assert_array_equal(total, [1.0, 2.0, 3.0])
+        np.testing.assert_array_equal(handed_out, [0.0, 1.0, 2.0])
+        handed_out[:] = 7
+
+
+def test_a_program_holds_no_fills():
+    x = f64("x")
+    tracemalloc.start()
+    try:
+        program = Program([x], [(x + ops.ones((1000, 1000), dtype="float64")).sum()])
+        held = tracemalloc.get_traced_memory()[0]
+        np.testing.assert_array_equal(program([np.zeros(())])[0], 1e6)
+    finally:
+        tracemalloc.stop()
+    assert held < 12_000_000  # of the sum's terms alone
+
+
+def test_what_has_no_inputs_may_be_the_next_value_of_a_state():
+    w = f64("w", 2)
+    program = Program([], [w.sum()], [(w, ops.arange(2, dtype="float64"))])
+    state = State({"w": np.ones(2)})
+    assert [float(program([], state)[0]) for _ in range(3)] == [2.0, 1.0, 1.0]
+    state.values["w"][:] = 9
+    assert [float(program([], state)[0]) for _ in range(2)] == [18.0, 1.0]
+
+
 def test_walking_shows_every_node_even_those_computed_since():
     x = tensor(np.ones(2))
     y = ops.exp(x)
