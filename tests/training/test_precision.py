@@ -192,3 +192,22 @@ def test_a_number_stays_a_number_on_the_backend():
     assert Spec((3,), "bfloat16").nbytes == 6
     x = placeholder("x", (2,), "bfloat16")
     assert Graph((x,), (x + 1.0,)).outputs[0].dtype == "bfloat16"
+
+
+def test_an_overflow_in_one_batch_of_several_skips_their_update_and_no_other(small):
+    trainer = make_trainer(prepare(small(precision("mixed_float16"), "training.accumulate=2")))
+    values, part = trainer.model.state.values, trainer.parts["train"]
+    before = trainer.model.weights()
+    values[EXPONENT] = np.asarray(24.0, "float32")
+    trainer.steps.train(*part.span(0, 64), [0.1], 1, draw=1, last=False)
+    values = trainer.model.state.values
+    values[EXPONENT] = np.asarray(0.0, "float32")
+    trainer.steps.train(*part.span(64, 128), [0.1], 1, draw=2)
+    for name, array in trainer.model.weights().items():
+        np.testing.assert_array_equal(array, before[name])
+    assert trainer._scaling() == {"loss_scale": 2.0**15, "skipped": 1}
+    trainer.steps.train(*part.span(0, 64), [0.1], 2, draw=3, last=False)
+    trainer.steps.train(*part.span(64, 128), [0.1], 2, draw=4)
+    weights = trainer.model.weights()
+    assert all(np.isfinite(array).all() for array in weights.values())
+    assert all(not np.array_equal(weights[name], before[name]) for name in before)
