@@ -149,7 +149,7 @@ def _by_words(name: str, names: list[str]) -> str | None:
 
 
 def _by_letters(name: str, names: list[str]) -> str | None:
-    lower = {other.lower(): other for other in names}
+    lower = {other.lower(): other for other in names if abs(len(other) - len(name)) < 3}
     cutoff = 0.65 if len(name) < 5 else 0.7
     matches = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=cutoff)
     return lower[matches[0]] if matches else None

@@ -34,6 +34,7 @@ def fields(kind, name):
         ("layer", "positional", "positional_embedding"),
         ("layer", "lstmm", "lstm"),
         ("layer", "zzz", None),
+        ("op", "gate", None),
         ("layer", "", None),
         ("initializer", "he_normal", "kaiming_normal"),
         ("initializer", "xavier_uniform", "glorot_uniform"),

@@ -1,13 +1,13 @@
-"""``minidl explain``: the gradient rules that run, in the notation of a textbook."""
+"""``minidl explain``: rules that run, in the notation of a textbook; and what a part is."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from minidl.cli.options import (
+    config_file,
     config_options,
     json_option,
     print_json,
@@ -17,11 +17,16 @@ from minidl.cli.options import (
 from minidl.errors import UnknownNameError, suggestion
 
 if TYPE_CHECKING:
-    from minidl.explain import Explanation
+    from minidl.explain import Part
+
+_KINDS = (
+    *("op", "layer", "loss", "metric", "optimizer", "schedule"),
+    *("initializer", "dataset", "transform", "backend"),
+)
 
 
 @click.command("explain")
-@click.argument("subject", metavar="OP|CONFIG")
+@click.argument("subject", metavar="NAME|CONFIG")
 @click.option("--values", is_flag=True, help="For a config: every value and gradient in numbers.")
 @click.option(
     "--sample",
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     help="Which training sample to give the numbers for.",
 )
 @click.option("--latex", is_flag=True, help="Print LaTeX.")
+@click.option("--kind", type=click.Choice(_KINDS), help="Where several parts have the name.")
 @config_options
 @json_option
 def command(
@@ -38,6 +44,7 @@ def command(
     values: bool,
     sample: int,
     latex: bool,
+    kind: str | None,
     overrides: tuple[str, ...],
     device: str | None,
     backend: str | None,
@@ -45,43 +52,54 @@ def command(
     plugins: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Print how an op, or the network of a config, is differentiated.
+    """Print how the network of a config, an op or a layer is differentiated, or what a part is.
 
-    What is printed is traced from the rules that run. "worked-example" is the example of the
-    manual: minidl explain worked-example --values.
+    NAME is that of anything registered: minidl explain linear, minidl explain adam. Of a part
+    comes its documentation and its fields, of an op or a layer also its rules. Where several
+    parts have the name all are printed, with --json as a list.
+
+    Rules are traced from those that run. "worked-example" is the example of the manual: minidl
+    explain worked-example --values.
     """
-    path = _config_path(subject)
+    path = config_file(subject)
+    parts = [] if path else _parts(subject, kind, plugins)
+    path = path or (None if parts or kind else shipped_configs().get(subject))
+    explained: list[Any] = list(parts)
     if path is not None:
         from minidl.explain import explain_config
 
         config = read_config(path, overrides, device, backend, seed, plugins)
-        explanation = explain_config(config, values=values, sample=sample)
-    else:
-        explanation = _explain_op(subject, plugins)
+        explained = [explain_config(config, values=values, sample=sample)]
+    elif not parts:
+        raise _unknown(subject, kind)
+    elif values or overrides:
+        raise click.UsageError(f"--values and -s are for configs; '{subject}' is no config")
     if as_json:
-        print_json(explanation.to_dict())
+        plain = [each.to_dict() for each in explained]
+        print_json(plain if len(plain) > 1 else plain[0])
+    elif latex:
+        click.echo("\n".join(each.latex() for each in explained if each.latex()))
     else:
-        click.echo(explanation.latex() if latex else explanation.text())
+        click.echo(f"\n\n{'─' * 72}\n\n".join(each.text() for each in explained))
 
 
-def _config_path(subject: str) -> Path | None:
-    """Return the config that ``subject`` names: a file, or one that ships with minidl."""
-    if subject.endswith(".toml") or Path(subject).is_file():
-        return Path(subject)
-    return shipped_configs().get(subject)
-
-
-def _explain_op(name: str, plugins: tuple[str, ...]) -> Explanation:
+def _parts(name: str, kind: str | None, plugins: tuple[str, ...]) -> list[Part]:
+    """Return every part of that name."""
     from minidl import registry
-    from minidl.config import load_plugin
-    from minidl.explain import explain_op
+    from minidl.config import load_plugins
+    from minidl.explain import explain_part
 
-    for plugin in plugins:
-        load_plugin(plugin)
-    if registry.find("op", name) is None:
-        known = [*registry.names("op"), *shipped_configs()]
-        raise UnknownNameError(
-            f"no op or config is called '{name}'{suggestion(name, known)}"
-            f"{registry.broken_note('op')}"
-        )
-    return explain_op(name)
+    load_plugins(plugins)
+    kinds = _KINDS if kind is None else (kind,)
+    found = [each for each in kinds if registry.find(each, name) is not None]
+    return [explain_part(registry.entry(each, name)) for each in found]
+
+
+def _unknown(name: str, kind: str | None) -> UnknownNameError:
+    from minidl import registry
+
+    kinds = _KINDS if kind is None else (kind,)
+    known = [each for kind in kinds for each in registry.names(kind)]
+    hint = suggestion(name, known if kind else [*known, *shipped_configs()])
+    what = "part or config" if kind is None else kind
+    return UnknownNameError(f"no {what} is called '{name}'{hint}{registry.broken_note(*kinds)}")

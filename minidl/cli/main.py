@@ -22,6 +22,7 @@ COMMANDS = (
     "check",
     "explain",
     "config",
+    "plugins",
     "doctor",
 )
 

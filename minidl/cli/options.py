@@ -27,7 +27,7 @@ _SET = click.option(
 _DEVICE = click.option("--device", help="auto, cpu, cuda or cuda:N.", metavar="DEVICE")
 _BACKEND = click.option("--backend", help="A backend by name: numpy, cupy …", metavar="NAME")
 _SEED = click.option("--seed", type=click.IntRange(min=0), help="Seed of every random draw.")
-_PLUGIN = click.option(
+plugin_option = click.option(
     "--plugin",
     "plugins",
     multiple=True,
@@ -39,7 +39,7 @@ _PLUGIN = click.option(
 
 def config_options(command: Command) -> Command:
     """Add the options that change a config: --set, --device, --backend, --seed, --plugin."""
-    for option in (_PLUGIN, _SEED, _BACKEND, _DEVICE, _SET):
+    for option in (plugin_option, _SEED, _BACKEND, _DEVICE, _SET):
         command = option(command)
     return command
 

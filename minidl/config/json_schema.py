@@ -82,7 +82,7 @@ def _fields(cls: type, definitions: dict[str, Any]) -> dict[str, Any]:
     for name, nested in schema.pop("$defs", {}).items():
         definitions[f"{prefix}.{name}"] = _tidy(nested, prefix)
     schema = _tidy(schema, prefix)
-    told = _descriptions(cls)
+    told = descriptions(cls)
     schema["properties"] = {
         name: {"description": told[name], **field} if name in told else field
         for name, field in schema.get("properties", {}).items()
@@ -91,7 +91,7 @@ def _fields(cls: type, definitions: dict[str, Any]) -> dict[str, Any]:
     return {"description": " ".join(summary.split()), **schema}
 
 
-def _descriptions(cls: type) -> dict[str, str]:
+def descriptions(cls: type) -> dict[str, str]:
     """Return what the docstrings of ``cls`` and its bases tell of each attribute."""
     told: dict[str, str] = {}
     for base in reversed(cls.__mro__):

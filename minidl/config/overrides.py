@@ -47,7 +47,7 @@ class Override:
     @property
     def short_label(self) -> str:
         """The label as messages give it, without the end of a long value."""
-        return self.label if len(self.label) <= 60 else f"{self.label[:57]}..."
+        return self.label if len(self.label) <= 80 else f"{self.label[:77]}..."
 
     @classmethod
     def parse(cls, assignment: str) -> Override:

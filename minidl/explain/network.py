@@ -14,7 +14,7 @@ from minidl.graph import Program, Spec, Tensor, placeholder, toposort
 from minidl.graph.expression import Notation
 from minidl.graph.gradient import backward
 from minidl.graph.leaves import scalar_constant
-from minidl.graph.rules import Explanation, Rule, write_rules
+from minidl.graph.rules import Explanation, Rule, constants_in, write_rules
 from minidl.graph.spec import is_float
 from minidl.layers import Context, Layer
 from minidl.losses import Loss
@@ -59,7 +59,7 @@ class _Network:
 
     symbols: Symbols
     leaves: Mapping[str, Tensor]
-    samples: tuple[Tensor, Tensor]
+    samples: tuple[Tensor, ...]
     values: Sequence[tuple[str, Tensor]]
     gradients: Sequence[tuple[str, Tensor, Tensor]]
 
@@ -121,14 +121,63 @@ def explain_network(
         given, known = _compute(printed, numbers)
         forward = tuple(replace(rule, value=known.get(rule.left)) for rule in forward)
         rules = tuple(replace(rule, value=known.get(rule.left)) for rule in rules)
-    legend = [f"{name}: output of {label}" for name, label in network.symbols.legend.items()]
+    legend = _legend(network.symbols)
     if columnar and len(input_spec.shape) > 2:
         lengths = "×".join(map(str, input_spec.shape[1:]))
         legend.insert(
             0, f"{network.symbols.names[id(network.samples[0])]}: {_FLAT.format(lengths)}"
         )
     remarks = ("\n".join(legend),) if legend else ()
-    return Explanation(title, forward, rules, tuple(notes), remarks, given)
+    return Explanation(title, forward, rules, tuple(notes), remarks, given, _constants(printed))
+
+
+def explain_layer(layer: Layer, *inputs: Spec, title: str = "") -> Explanation:
+    """Write down what a layer computes, and the gradients by its inputs and parameters.
+
+    Parameters
+    ----------
+    layer : Layer
+        A copy of it is set up, and traced as in evaluation.
+    *inputs : Spec
+        What it is applied to.
+    title : str
+        First line of the print-out.
+
+    Returns
+    -------
+    Explanation
+        As computed, with samples as rows; z is the output. Without rules if the output is an
+        input.
+    """
+    fresh = layer.copy()
+    fresh.setup(*inputs)
+    names = ["x"] if len(inputs) == 1 else [f"x{index}" for index in range(len(inputs))]
+    samples = tuple(placeholder(name, *spec) for name, spec in zip(names, inputs, strict=True))
+    context = Context({p.path: placeholder(p.path, *p.spec) for p in fresh.all_parameters()})
+    output = fresh(*samples, context=context)
+    if any(output is sample for sample in samples):
+        return Explanation(title, (), (), ("In evaluation it hands on its input.",))
+    symbols = Symbols()
+    for sample, name in zip(samples, names, strict=True):
+        symbols.add(sample, name)
+    symbols.add(output, "z")
+    seed = placeholder(f"∂{LOSS}/∂z", *output.spec)
+    network = _differentiate(fresh, symbols, context, samples, (output, seed), {id(output)})
+    printed = _rows(network)
+    forward, rules = _write(printed)
+    legend = [
+        f"{symbols.names[id(context.values[p.path])]}: {p.path}, {p.spec}"
+        + ("" if p.trainable else ", not trained")
+        for p in fresh.all_parameters()
+    ]
+    legend += [f"z: the output, {output.spec}", *_legend(symbols)]
+    constants = _constants(printed)
+    return Explanation(title, forward, rules, (), ("\n".join(legend),), constants=constants)
+
+
+def _legend(symbols: Symbols) -> list[str]:
+    """Return what symbols that were made up stand for, a line each."""
+    return [f"{name}: output of {label}" for name, label in symbols.legend.items()]
 
 
 # -- tracing -----------------------------------------------------------------------------------
@@ -153,24 +202,40 @@ def _trace(
     symbols.add(x, input_name)
     symbols.add(y, TARGET)
     symbols.add(total, LOSS)
+    one = scalar_constant(1.0, total.dtype)
+    return _differentiate(root, symbols, context, (x, y), (total, one), {id(y), id(total)})
+
+
+def _differentiate(
+    root: Layer,
+    symbols: Symbols,
+    context: Context,
+    samples: tuple[Tensor, ...],
+    result: tuple[Tensor, Tensor],
+    without: set[int],
+) -> _Network:
+    """Name what a layer computed and differentiate it, from a result and the gradient by it.
+
+    There is no gradient by buffers, nor by the nodes whose ``id`` is in ``without``.
+    """
+    output, seed = result
     symbols.add_outputs(root, context.outputs)
-    symbols.add_parameters(root, leaves, context.outputs)
-    forward = toposort([total])
+    symbols.add_parameters(root, context.values, context.outputs)
+    forward = toposort([output])
     values = [(symbols.names[id(n)], n) for n in forward if n.inputs and symbols.owns(n)]
-    constant = {p.path for p in root.all_parameters() if not p.trainable}
-    fixed = {id(leaves[path]) for path in constant} | {id(y), id(total)}
+    buffers = {id(context.values[p.path]) for p in root.all_parameters() if not p.trainable}
     wanted = [
         node
         for node in reversed(forward)
-        if symbols.owns(node) and id(node) not in fixed and is_float(node.dtype)
+        if symbols.owns(node) and id(node) not in without | buffers and is_float(node.dtype)
     ]
-    found = backward(total, scalar_constant(1.0, total.dtype), wanted)
+    found = backward(output, seed, wanted) if is_float(output.dtype) else {}
     gradients = [
         (f"∂{LOSS}/∂{symbols.names[id(node)]}", found[id(node)], node)
         for node in wanted
         if id(node) in found
     ]
-    return _Network(symbols, leaves, (x, y), values, gradients)
+    return _Network(symbols, context.values, samples, values, gradients)
 
 
 def _ids(nodes: Sequence[Tensor]) -> set[int]:
@@ -247,11 +312,15 @@ def _write(printed: _Printed) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
 
     def implied(node: Tensor, attribute: str, value: Any) -> bool:
         whole = attribute in ("axis", "keepdims") and id(node) in printed.opaque
-        return whole or attribute == "dtype"
+        return whole or (attribute == "dtype" and is_float(node.dtype))
 
     notation = Notation(symbols, hidden=set(printed.hidden), implied=implied)
     scalars = frozenset(name for name, node in printed.named.items() if not node.shape)
     return write_rules(notation, printed.values, printed.gradients, LOSS, scalars)
+
+
+def _constants(printed: _Printed) -> dict[str, Any]:
+    return constants_in([node for _, node in (*printed.values, *printed.gradients)])
 
 
 # -- numbers -----------------------------------------------------------------------------------

@@ -156,7 +156,7 @@ def default_sample(op: Op) -> Sample | None:
     """Return the first sample of ``op`` whose inputs all have elements, or None."""
     for sample in op.samples:
         given, _ = _arguments(op, sample)
-        specs = [_spec(value) for value in given]
+        specs = [spec_of(value) for value in given]
         if all(spec.size for spec in specs):
             return sample
     return None
@@ -190,7 +190,8 @@ def write_rules(
     helpers = dict(written)
     for label, expression in written:
         upstream = [name for name in symbols_in(expression) if name.startswith(f"∂{loss}/∂")]
-        factor = chain_factor(expression, upstream[0]) if len(upstream) == 1 else None
+        is_chain = label.startswith(f"∂{loss}/∂") and len(upstream) == 1
+        factor = chain_factor(expression, upstream[0]) if is_chain else None
         if factor is None or _is_plain(factor) or _reaches_gradient(factor, helpers):
             backward.append(Rule(label, expression, scalars=scalars))
             continue
@@ -292,11 +293,16 @@ def _rules(
         named = {name: literal(value) for name, value in outputs[0].attributes.items()}
         formula = substitute(ast.parse(op.scalar, mode="eval").body, named)
         forward = (Rule("z", formula, scalars=scalars),)
-    written = toposort([*outputs, *(gradient for _, gradient in gradients)])
-    named_arrays = {
-        node.name: node.numpy() for node in written if node.op is constant and node.name
+    return forward, backward, constants_in([*outputs, *(gradient for _, gradient in gradients)])
+
+
+def constants_in(nodes: Sequence[Tensor]) -> dict[str, Any]:
+    """Return the values of the named arrays that ``nodes`` depend on, as nested lists."""
+    return {
+        node.name: node.numpy().tolist()
+        for node in toposort(nodes)
+        if node.op is constant and node.name
     }
-    return forward, backward, {name: array.tolist() for name, array in named_arrays.items()}
 
 
 def _shapes(inputs: Sequence[Tensor]) -> dict[tuple[int, ...], str]:
@@ -322,7 +328,7 @@ def _gradients(
 
 def _placeholders(op: Op, given: Sequence[Any]) -> list[Tensor]:
     names = tuple(string.ascii_lowercase[: len(given)]) if op.variadic else op.tensors
-    specs = [_spec(value) for value in given]
+    specs = [spec_of(value) for value in given]
     return [placeholder(name, *spec) for name, spec in zip(names, specs, strict=True)]
 
 
@@ -337,7 +343,8 @@ def _arguments(op: Op, sample: Sample) -> tuple[Sequence[Any], dict[str, Any]]:
     return sample.inputs[:count], named | sample.attributes
 
 
-def _spec(given: Any) -> Spec:
+def spec_of(given: Any) -> Spec:
+    """Return the spec of an input of a sample."""
     if isinstance(given, Draw):
         return Spec(given.shape, given.dtype)
     return tensor(given).spec

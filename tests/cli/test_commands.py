@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import minidl
+from minidl import registry
 from minidl.cli.main import COMMANDS
 
 
@@ -164,6 +165,55 @@ def test_explain_prints_the_rules_of_an_op_and_of_a_config(cli):
     result = cli("explain", "multiply")
     assert result.code == 0
     assert "∂L/∂a = ∂L/∂z * b" in result.out
+
+
+def test_explain_looks_up_a_part(cli):
+    assert cli("explain", "adam").out.startswith("optimizer adam (minidl)\n\nAdam, by the formulas")
+    text = cli("explain", "linear").out
+    assert text.index("layer linear (minidl)") < text.index("schedule linear (minidl)")
+    one = json.loads(cli("explain", "linear", "--kind", "layer", "--json").out)
+    assert one["fields"][-1]["name"] == "bias_init"
+    assert one["rules"]["forward"][0]["expression"] == "x @ W.T + b"
+    kinds = [each["kind"] for each in json.loads(cli("explain", "linear", "--json").out)]
+    assert kinds == ["layer", "schedule"]
+    assert cli("explain", "linear", "--latex").out.startswith("z = x \\, W^{\\top} + b\n")
+
+
+def test_explain_looks_up_what_a_plugin_file_declares(cli, tmp_path, request):
+    request.addfinalizer(lambda: registry.forget("layer", "gate"))
+    (tmp_path / "gate.py").write_text(
+        "import minidl as md\n"
+        "@md.layer('gate')\n"
+        "class Gate(md.Layer):\n"
+        "    'Let x through by its own sigmoid.'\n"
+        "    samples = (md.sample((2, 3)),)\n"
+        "    def forward(self, x):\n"
+        "        return x * md.ops.sigmoid(x)\n"
+    )
+    text = cli("explain", "gate", "--plugin", "gate.py").out
+    assert text.startswith(
+        f"layer gate ({tmp_path / 'gate.py'})\n\nLet x through by its own sigmoid."
+    )
+    assert "    z = x * σ(x)\n" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ReLU"], "error: no part or config is called 'ReLU'; did you mean 'relu'?\n"),
+        (["zzzz"], "error: no part or config is called 'zzzz'\n"),
+        (["adam", "--kind", "layer"], "error: no layer is called 'adam'\n"),
+    ],
+)
+def test_explain_of_something_unknown_suggests(cli, arguments, message):
+    result = cli("explain", *arguments)
+    assert (result.code, result.err) == (2, message)
+
+
+def test_values_are_those_of_a_config(cli):
+    result = cli("explain", "linear", "--values")
+    assert result.code == 2
+    assert "--values and -s are for configs; 'linear' is no config" in result.err
 
 
 def test_reading_a_missing_run_is_an_error(cli, tmp_path):

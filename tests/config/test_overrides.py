@@ -161,11 +161,11 @@ def test_a_path_that_leads_nowhere_is_refused(assignment, message):
 
 
 def test_a_long_value_is_cut_in_messages_and_kept_in_the_config():
-    assignment = "layers[7].units=" + "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]"
+    assignment = f"layers[7].units={list(range(1, 40))}"
     with pytest.raises(ConfigError) as error:
         set_in({"layers": [{}]}, assignment)
     assert str(error.value) == (
-        "--set layers[7].units=[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,...: layers has no item [7]; "
-        "its last is [0]"
+        "--set layers[7].units=[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,...: "
+        "layers has no item [7]; its last is [0]"
     )
     assert Override.parse(assignment).label == f"--set {assignment}"
