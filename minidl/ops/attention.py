@@ -6,7 +6,6 @@ import math
 import operator
 from typing import Any
 
-from minidl import registry
 from minidl.backends.dtypes import dtype_object
 from minidl.errors import DtypeError, GraphError, ShapeError
 from minidl.graph.node import Tensor
@@ -19,6 +18,9 @@ from minidl.graph.spec import (
     is_float,
     normalize_axis,
 )
+from minidl.ops.activation import softmax
+from minidl.ops.creation import arange, ones
+from minidl.ops.random import dropout
 from minidl.ops.reduction import refuse_empty
 
 
@@ -155,7 +157,7 @@ class scaled_dot_product_attention:
         scores = (query * factor) @ key.mT
         weights = _weights(scores, attn_mask, is_causal) if scores_shape[-1] else scores
         if dropout_p:
-            weights = registry.get("op", "dropout")(weights, random_key, p=dropout_p)
+            weights = dropout(weights, random_key, p=dropout_p)
         return weights @ value
 
 
@@ -305,17 +307,16 @@ def _weights(scores: Tensor, mask: Any, is_causal: bool) -> Tensor:
         else:
             # all take part: what masked_softmax adds to softmax is the rule for rows of −∞
             scores = scores + mask
-            allowed = registry.get("op", "ones")(scores.shape[-1], dtype="bool")
+            allowed = ones(scores.shape[-1], dtype="bool")
     if is_causal:
         causal = _causal(queries, keys)
         allowed = causal if allowed is None else allowed & causal
     if allowed is None:
-        return registry.get("op", "softmax")(scores)
+        return softmax(scores)
     return masked_softmax(scores, allowed)
 
 
 def _causal(queries: int, keys: int) -> Tensor:
-    arange = registry.get("op", "arange")
     return arange(queries).reshape(queries, 1) >= arange(keys)
 
 

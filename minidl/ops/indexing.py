@@ -21,6 +21,7 @@ from minidl.graph.spec import (
     check_dtype,
     normalize_axis,
 )
+from minidl.ops.linalg import permute_dims
 
 _INTEGER_INPUT = "its input holds integers"
 
@@ -504,7 +505,7 @@ def _take_together(x: Tensor, parsed: _Key) -> Tensor:
     others = [axis for axis in range(x.ndim) if axis not in parsed.indices]
     order = (*others[:target], *axes, *others[target:])
     if order != tuple(range(x.ndim)):
-        x = registry.get("op", "permute_dims")(x, axes=order)
+        x = permute_dims(x, axes=order)
     if len(axes) == 1:
         return take(x, parsed.indices[axes[0]], axis=target)
     end = target + len(axes)

@@ -12,11 +12,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from minidl import registry
 from minidl.backends.dtypes import dtype_object
 from minidl.errors import DtypeError, GraphError, ShapeError
 from minidl.graph.op import Draw, op, sample
 from minidl.graph.spec import INTEGERS, Spec, check_dtype, is_float
+from minidl.ops.elementwise import where
 from minidl.ops.shape import shape_tuple
 
 _MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
@@ -319,7 +319,7 @@ class dropout:
         if p == 0:
             return x
         kept = bernoulli(key, 1.0 - p, shape=x.shape)
-        return registry.get("op", "where")(kept, x * (1.0 / (1.0 - p)), 0.0)
+        return where(kept, x * (1.0 / (1.0 - p)), 0.0)
 
 
 def _philox(counter: tuple[Any, ...], key: tuple[Any, Any]) -> list[Any]:

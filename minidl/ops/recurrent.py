@@ -21,6 +21,8 @@ from minidl.graph.leaves import placeholder
 from minidl.graph.node import Tensor, toposort
 from minidl.graph.op import Draw, op, sample
 from minidl.graph.spec import Spec, is_float
+from minidl.ops.creation import zeros
+from minidl.ops.joining import concat, stack
 
 _STEPS = Draw((3, 2), dtype="bool")
 _ONE, _ALL = [[True]], [[True], [True]]
@@ -219,7 +221,7 @@ class gru_steps:
         size = weight.shape[1]
         whole = gru_steps_gradient(g, z, x, weight, bias, valid, start)
         d, by_start = whole[1:], whole[0, :, :size]
-        by_a = registry.get("op", "concat")([d[..., : 2 * size], d[..., 3 * size :]], axis=-1)
+        by_a = concat([d[..., : 2 * size], d[..., 3 * size :]], axis=-1)
         by_weight = _rows(by_a).T @ _rows(_before(z, start))
         return d[..., : 3 * size], by_weight, by_a.sum(axis=(0, 1)), None, by_start
 
@@ -360,7 +362,7 @@ class lstm_steps:
         d = lstm_steps_gradient(g, z, x, weight, valid, start)
         by_x, by_h, by_c = d[1:], d[0, :, :size], d[0, :, size : 2 * size]
         by_weight = _rows(by_x).T @ _rows(_before(z[0], start[0]))
-        return by_x, by_weight, None, registry.get("op", "stack")([by_h, by_c])
+        return by_x, by_weight, None, stack([by_h, by_c])
 
     def flops(z, x, weight, valid, start):
         return 2 * x.size * weight.shape[1] + 8 * x.size
@@ -474,7 +476,7 @@ def _before(states: Tensor, start: Tensor) -> Tensor:
     if not states.shape[0]:
         return states
     first = start.reshape(1, *start.shape)
-    return registry.get("op", "concat")([first, states[:-1]], axis=0)
+    return concat([first, states[:-1]], axis=0)
 
 
 def _rows(x: Tensor) -> Tensor:
@@ -507,7 +509,6 @@ def _traced_gradient(
             children = tuple(actual[id(child)] for child in node.inputs)
             changed = Tensor(node.op, children, node.attributes, node.spec, node.name, node._value)
             actual[id(node)] = changed
-    zeros = registry.get("op", "zeros")
     return [
         (zeros(x.shape, dtype=x.dtype) if is_float(x.dtype) else None)
         if result is None

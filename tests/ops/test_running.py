@@ -29,6 +29,12 @@ def test_a_running_sum_may_begin_with_0():
     assert gradient(ops.cumulative_sum, [1.0, 2.0, 3.0]) == [3.0, 2.0, 1.0]
 
 
+def test_a_running_sum_of_a_million_tenths_is_right_to_the_last():
+    x = tensor(np.full((1_000_000, 2), 0.1, "float32"))
+    last = ops.cumulative_sum(x, axis=0).numpy()[-1]
+    np.testing.assert_allclose(last, 1e6 * float(np.float32(0.1)), rtol=1e-6)
+
+
 def test_a_running_product_may_begin_with_1():
     x = tensor([2.0, 3.0, 4.0])
     assert ops.cumulative_prod(x).numpy().tolist() == [2.0, 6.0, 24.0]

@@ -254,6 +254,18 @@ def _kept_shape(x: np.ndarray, axis: Axes) -> Axes:
     return tuple(1 if i in axis else n for i, n in enumerate(x.shape))
 
 
+@kernel("numpy", "cumulative_sum")
+def cumulative_sum(
+    x: np.ndarray, *, axis: int, include_initial: bool, out: np.ndarray
+) -> np.ndarray:
+    """Add float32 up in float64: of ten million tenths the last would be 9 % off."""
+    wide = np.float64 if x.dtype == np.float32 else out.dtype
+    sums = np.moveaxis(out, axis, 0)
+    sums[:1] = 0
+    sums[include_initial:] = np.moveaxis(np.add.accumulate(x, axis=axis, dtype=wide), axis, 0)
+    return out
+
+
 # -- extremes and the softmax family -----------------------------------------------------------
 
 
