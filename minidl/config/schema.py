@@ -114,8 +114,8 @@ class TrainingConfig:
     accumulate : int
         Batches that make one step, which is that of one large batch of their samples.
     ema : float, optional
-        Decay of a moving average of the weights, in (0, 1); smaller in early steps. Where it is given, the average is what
-        is measured, saved and predicted with.
+        Decay of a moving average of the weights, in (0, 1); smaller in early steps. Where it is
+        given, the average is what is measured, saved and predicted with.
     precision : {"float32", "mixed_float16", "mixed_bfloat16"}
         What training steps compute in. The mixed ones keep parameters and all long sums in
         float32 and compute products in 16 bits, with float16 under dynamic loss scaling. What is
