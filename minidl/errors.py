@@ -21,7 +21,8 @@ A message says what happened, where, and what to do about it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 
 from minidl.hints import is_inferred, nearest, same
 
@@ -34,7 +35,7 @@ class MinidlError(Exception):
     exit_code : int
         What the command line exits with.
     place : str, optional
-        Where in the config the layer stands that it is about: ``"model.layers[2]"``.
+        Where in the config stands what it is about: ``"model.layers[2]"``.
     """
 
     exit_code = 1
@@ -118,6 +119,16 @@ class DivergedError(MinidlError):
     """The loss became NaN or infinite during training."""
 
     exit_code = 3
+
+
+@contextlib.contextmanager
+def placed(place: str) -> Iterator[None]:
+    """Say of an error from within that it is about ``place`` of the config, if it does not say."""
+    try:
+        yield
+    except MinidlError as error:
+        error.place = error.place or place
+        raise
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

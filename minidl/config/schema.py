@@ -241,8 +241,14 @@ class Config(General):
         return _toml(table)
 
     def locate(self, place: str) -> str:
-        """Return where ``place`` stands: ``"net.toml:7:3"`` for ``"model.layers[2]"``."""
-        return "" if self.locator is None else self.locator.locate(parse_path(place))
+        """Return where ``place`` stands: ``"net.toml:7:3"`` for ``"model.layers[2]"``.
+
+        Empty for a config that was never a text.
+        """
+        locator, path = self.locator, parse_path(place)
+        if locator is None or not (locator.positions or locator.is_outside(path)):
+            return ""
+        return locator.locate(path)
 
 
 def _section(section: Any, *without: str) -> dict[str, Any]:

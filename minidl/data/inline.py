@@ -12,6 +12,7 @@ from minidl.data.npz import read_array_file
 from minidl.data.parts import Part, Splits
 from minidl.data.targets import Task, as_targets, class_names
 from minidl.errors import ConfigError
+from minidl.graph import Tensor
 
 
 @dataset("inline")
@@ -72,6 +73,10 @@ class Inline(Dataset):
             If they are no arrays, or not such as training can rely on.
         """
         return check_splits(self.load(), self.label)
+
+    def prepare(self, inputs: Tensor) -> Tensor:
+        """Leave what it is: ``load`` has made it of the dtype that was asked for."""
+        return inputs
 
     def read_inputs(self, path: str) -> np.ndarray:
         """Read inputs from a .npy file, a .npz file or a CSV file of numbers.

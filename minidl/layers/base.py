@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
@@ -12,7 +13,7 @@ from annotated_types import Ge
 
 from minidl import registry
 from minidl.component import C, Component, component, config_fields, make
-from minidl.errors import ConfigError, DtypeError, GraphError, MinidlError, ShapeError
+from minidl.errors import ConfigError, GraphError, MinidlError, ShapeError
 from minidl.graph import Sample, Spec, Tensor, placeholder
 from minidl.graph.op import as_tensor
 from minidl.initializers import Initializer
@@ -221,7 +222,7 @@ class Layer(Component):
         self._parameters: list[Parameter] = []
         self._children: dict[str, Layer] = {}
         self.input_specs = inputs
-        try:
+        with self._named(inputs):
             self._check_count(self.build, len(inputs))
             self.build(*inputs)
             self._check_count(self.forward, len(inputs))
@@ -230,21 +231,6 @@ class Layer(Component):
             values = {p.path: placeholder(p.path, *p.spec) for p in held}
             arguments = [placeholder(f"input{i}", *spec) for i, spec in enumerate(inputs)]
             self.output_spec = self(*arguments, context=Context(values)).spec
-        except (ShapeError, DtypeError) as error:
-            if error.place is not None:
-                raise
-            shapes = ", ".join(str(spec) for spec in inputs)
-            verb = "input is" if len(inputs) == 1 else "inputs are"
-            located = type(error)(f"{self.label}: {error} (its {verb} {shapes})")
-            located.place = place
-            raise located from None
-        except MinidlError as error:
-            error.place = place if error.place is None else error.place
-            raise
-        except Exception as error:  # a mistake in the code of a layer: say in which
-            if not getattr(error, "__notes__", None):
-                error.add_note(f"in {self.label}")
-            raise
         return self.output_spec
 
     def __call__(self, *inputs: Any, context: Context) -> Tensor:
@@ -255,7 +241,8 @@ class Layer(Component):
         }
         if _takes_context(type(self)):
             parameters["context"] = context
-        output = as_tensor(self.forward(*inputs, **parameters))
+        with self._named([as_tensor(x).spec for x in inputs]):
+            output = as_tensor(self.forward(*inputs, **parameters))
         context.inputs[self.path], context.outputs[self.path] = inputs, output
         return output
 
@@ -305,6 +292,27 @@ class Layer(Component):
         """
         fields = {f.name: _copied(getattr(self, f.name)) for f in config_fields(type(self))}
         return type(self)(**{**fields, **changes})
+
+    @contextlib.contextmanager
+    def _named(self, inputs: Sequence[Spec]) -> Iterator[None]:
+        """Put this layer and its inputs into an error that comes from within, and its place."""
+        try:
+            yield
+        except GraphError as error:
+            if error.place is not None:
+                raise
+            shapes = ", ".join(str(spec) for spec in inputs)
+            verb = "input is" if len(inputs) == 1 else "inputs are"
+            named = type(error)(f"{self.label}: {error} (its {verb} {shapes})")
+            named.place = self.place
+            raise named from error.__cause__
+        except MinidlError as error:
+            error.place = self.place if error.place is None else error.place
+            raise
+        except Exception as error:  # a mistake in the code of a layer: say in which
+            if not getattr(error, "__notes__", None):
+                error.add_note(f"in {self.label}")
+            raise
 
     def _check_count(self, method: Callable[..., Any], given: int) -> None:
         """Raise ConfigError unless ``method`` takes as many inputs as there are."""

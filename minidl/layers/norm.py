@@ -76,7 +76,7 @@ class RunningNorm(Layer):
                 else ("each sample of a batch", "")
             )
             raise ShapeError(
-                f"{self.label}: in training it needs more than one value for each channel, and "
+                f"in training it needs more than one value for each channel, and "
                 f"{whose} of shape {x.shape} has {count}{remedy}"
             )
         # with the kept axes of the gradient's variance, so that it is computed once

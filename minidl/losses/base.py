@@ -27,6 +27,8 @@ class Loss(Component):
     averaged : bool
         Whether the loss of a batch is a mean; otherwise it is a sum. By it the losses of several
         batches are joined.
+    on_infinity : str
+        What to do where the loss becomes infinite by itself, not by what the network gives.
     """
 
     kind = "loss"
@@ -34,6 +36,7 @@ class Loss(Component):
     multilabel: ClassVar[bool | None] = None
     metrics: ClassVar[tuple[Any, ...]] = ()
     averaged: ClassVar[bool] = True
+    on_infinity: ClassVar[str] = ""
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Return the scalar loss of a batch: the mean over its samples, unless said otherwise.

@@ -246,6 +246,10 @@ class CTC(Loss):
 
     task = "classification"
     metrics = ("label_error_rate",)
+    on_infinity = (
+        "a target has more labels than its steps of time can spell, equal neighbours needing a "
+        "blank between them; shorten it, or set zero_infinity = true in [loss]"
+    )
 
     blank: Annotated[int, Ge(0)] = 0
     zero_infinity: bool = False

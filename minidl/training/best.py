@@ -40,6 +40,11 @@ class Best:
     def __init__(self, training: TrainingConfig, metrics: Sequence[Metric]) -> None:
         better = directions(metrics)
         self.metric = training.best_metric or list(better)[min(1, len(better) - 1)]
+        if self.metric in (metric.label for metric in metrics if not metric.better):
+            raise ConfigError(
+                f"[training] best_metric '{self.metric}' is no single number, so it cannot tell "
+                f"which weights are best; choose one of {', '.join(better)}"
+            )
         if self.metric not in better:
             raise ConfigError(
                 f"[training] best_metric '{self.metric}' is not measured (measured are: "

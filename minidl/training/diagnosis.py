@@ -45,10 +45,14 @@ def explain_divergence(
             f"{advice}"
         )
     kind = "NaN" if math.isnan(loss) else "infinity"
+    layer = layer_of(node, steps.model.root, forward.context)
+    owner = f"the loss '{steps.loss.type_name}'" if layer is None else layer.label
+    if layer is None and kind == "infinity":
+        advice = steps.loss.on_infinity or advice
     if node.dtype == "float16":
         advice += "; or set [training] precision to mixed_bfloat16: float16 ends at 65504"
     return DivergedError(
-        f"{head}: the first {kind} came from {node.op.name} in {_owner(node, forward)}, "
+        f"{head}: the first {kind} came from {node.op.name} in {owner}, "
         f"at index {position} of its output {node.spec}; {advice}"
     )
 
@@ -76,9 +80,3 @@ def _first_bad(
 
 def _index(bad: np.ndarray) -> tuple[int, ...]:
     return tuple(int(i) for i in np.argwhere(bad)[0])
-
-
-def _owner(node: Tensor, forward: Forward) -> str:
-    """Return the label of the innermost layer whose output needs ``node``, or the loss."""
-    layer = layer_of(node, forward.steps.model.root, forward.context)
-    return f"the loss '{forward.steps.loss.type_name}'" if layer is None else layer.label

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from minidl.component import make
 from minidl.data import Part, batches
 from minidl.data.batches import batch_count
-from minidl.errors import ConfigError
+from minidl.errors import ConfigError, placed
 from minidl.graph import State
 from minidl.metrics import Metric
 from minidl.training.meter import Meter
@@ -75,8 +75,9 @@ def metrics_of(config: Config) -> Sequence[Metric]:
     labels = ["loss", *(metric.label for metric in chosen)]
     twice = next((label for label in labels if labels.count(label) > 1), None)
     if twice is not None:
-        raise ConfigError(
-            f"[training] metrics: two results are called '{twice}'; give one metric a name of its "
-            f"own: {{ type = ..., name = ... }}"
-        )
+        with placed("training.metrics"):
+            raise ConfigError(
+                f"[training] metrics: two results are called '{twice}'; give one metric a name of "
+                f"its own: {{ type = ..., name = ... }}"
+            )
     return [metric.suited_to(config.loss) for metric in chosen]

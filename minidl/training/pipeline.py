@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,14 @@ import numpy as np
 from minidl.backends import Backend, resolve_device, use_backend
 from minidl.data import Part, Splits
 from minidl.data.memory import Arrays
-from minidl.errors import CheckpointError, ConfigError, DataError, MinidlError, ShapeError
+from minidl.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    MinidlError,
+    ShapeError,
+    placed,
+)
 from minidl.graph import Spec
 from minidl.training.environment import versions
 from minidl.training.measuring import evaluation_batch_size, measure, measuring_steps, metrics_of
@@ -66,45 +75,59 @@ def prepare(
     if config.training.low_precision is not None:
         note = backend.check_precision(config.training.low_precision)
         reason = f"{reason}; {note}" if note else reason
-    dataset = config.data.dataset
-    if dataset_state is not None:
-        dataset.restore(dataset_state)
-    splits = (dataset.outline() if outline else None) or dataset.splits(
-        config.data.validation, config.seed
-    )
-    with use_backend(backend):
+    with _in_file(config):
+        splits = _load(config, dataset_state, outline)
         size = min(config.data.batch_size, len(splits.train))
         inputs, targets = batch_spec(splits.input_spec, size), batch_spec(splits.target_spec, size)
-        model = _make_model(config, inputs, targets, splits.classes, backend)
-        measuring_steps(model).trace_evaluate(inputs, targets)
-    _check_classes(model, splits, config)
-    for change in config.data.transforms:
-        change.setup(splits.input_spec, splits.target_spec, len(splits.classes))
+        with use_backend(backend):
+            model = _make_model(config, inputs, targets, splits.classes, backend)
+            measuring_steps(model).trace_evaluate(inputs, targets)
+        _check_classes(model, splits, config)
+        for index, change in enumerate(config.data.transforms):
+            with placed(f"data.transforms[{index}]"):
+                change.setup(splits.input_spec, splits.target_spec, len(splits.classes))
     return Prepared(config, model, splits, backend, reason)
+
+
+def _load(config: Config, state: dict[str, Any] | None, outline: bool) -> Splits:
+    dataset = config.data.dataset
+    with placed("data"):
+        if state is not None:
+            dataset.restore(state)
+        known = dataset.outline() if outline else None
+        return known or dataset.splits(config.data.validation, config.seed)
 
 
 def _make_model(
     config: Config, inputs: Spec, targets: Spec, classes: tuple[str, ...], backend: Backend
 ) -> Model:
-    """Make the model; an error about a layer then begins with its place in the file."""
+    return Model(
+        config.model.root(),
+        inputs,
+        targets,
+        dataset=config.data.dataset,
+        loss=config.loss,
+        metrics=metrics_of(config),
+        reconstruct=config.data.reconstruct,
+        classes=classes,
+        seed=config.seed,
+        on=backend,
+    )
+
+
+@contextlib.contextmanager
+def _in_file(config: Config) -> Iterator[None]:
+    """Begin an error about a part of the config with its place in the file."""
     try:
-        return Model(
-            config.model.root(),
-            inputs,
-            targets,
-            dataset=config.data.dataset,
-            loss=config.loss,
-            metrics=metrics_of(config),
-            reconstruct=config.data.reconstruct,
-            classes=classes,
-            seed=config.seed,
-            on=backend,
-        )
+        yield
     except MinidlError as error:
         where = config.locate(error.place) if error.place else ""
         if not where:
             raise
-        raise type(error)(f"{where}: {error}") from None
+        found = type(error)(f"{where}: {error}")
+        for note in getattr(error, "__notes__", ()):
+            found.add_note(note)
+        raise found from error.__cause__
 
 
 def _check_classes(model: Model, splits: Splits, config: Config) -> None:
@@ -121,18 +144,20 @@ def _check_classes(model: Model, splits: Splits, config: Config) -> None:
     given, wanted = model.output_spec.shape[axis], len(splits.classes)
     if config.loss.task == "classification" and max(given, 2) < wanted:
         values = "1 value" if given == 1 else f"{given} values"
-        raise ShapeError(
-            f"the model gives {values} a sample, but {config.data.dataset.label} has "
-            f"{wanted} classes; end the model with a layer of units = {wanted}"
-        )
+        with placed("model"):
+            raise ShapeError(
+                f"the model gives {values} a sample, but {config.data.dataset.label} has "
+                f"{wanted} classes; end the model with a layer of units = {wanted}"
+            )
     targets = splits.train.targets
     if getattr(config.loss, "ignore_index", 0) is None and isinstance(targets, np.ndarray):
         least = targets.min(initial=0)
         if targets.dtype.kind == "i" and least < 0:
-            raise ConfigError(
-                f"some targets of {config.data.dataset.label} are {least}, which is no class; "
-                f"set ignore_index = {least} in [loss]"
-            )
+            with placed("loss"):
+                raise ConfigError(
+                    f"some targets of {config.data.dataset.label} are {least}, which is no class; "
+                    f"set ignore_index = {least} in [loss]"
+                )
 
 
 def fit(
@@ -244,7 +269,8 @@ def make_trainer(
 def _trainer(prepared: Prepared, run: RunDirectory | None, reporter: Reporter | None) -> Trainer:
     splits = prepared.splits
     parts = splits.train, splits.validation, splits.test
-    return Trainer(prepared.config, prepared.model, *parts, run, reporter)
+    with _in_file(prepared.config):
+        return Trainer(prepared.config, prepared.model, *parts, run, reporter)
 
 
 def _note_start(prepared: Prepared, run: RunDirectory) -> None:
@@ -273,7 +299,7 @@ def train(trainer: Trainer) -> Model:
     status = "failed"
     results = {} if run is None else run.info().get("results", {})
     try:
-        with use_backend(trainer.model.backend):
+        with use_backend(trainer.model.backend), _in_file(trainer.config):
             results = {**results, **trainer.train()}
         status = "finished"
     except BaseException as error:
@@ -312,7 +338,7 @@ def load_model(run: RunDirectory, checkpoint: str = "last") -> Model:
     inputs, targets = (
         Spec((1, *info[what]["shape"]), info[what]["dtype"]) for what in ("input", "target")
     )
-    with use_backend(backend):
+    with use_backend(backend), _in_file(config):
         model = _make_model(config, inputs, targets, tuple(info["classes"]), backend)
     model.set_weights(found.model, f"the checkpoint {found.path}")
     return model
@@ -335,7 +361,7 @@ def evaluate(run: str | Path, split: str = "test", checkpoint: str = "last") -> 
 
 def measure_part(prepared: Prepared, split: str) -> dict[str, float]:
     """Measure a prepared model on ``train``, ``validation`` or ``test``."""
-    with use_backend(prepared.backend):
+    with use_backend(prepared.backend), _in_file(prepared.config):
         steps = measuring_steps(prepared.model)
         return measure(steps, prepared.part(split), evaluation_batch_size(prepared.config))
 

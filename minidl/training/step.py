@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minidl.compiler import autocast, compile_graph
-from minidl.errors import MinidlError
+from minidl.errors import MinidlError, placed
 from minidl.graph import Graph, Program, Spec, State, Tensor, grad, placeholder
 from minidl.graph.leaves import scalar_constant
 from minidl.layers import Context
@@ -132,7 +132,10 @@ class Steps:
 
     def statistics(self, prediction: Tensor, target: Tensor) -> list[Tensor]:
         """Return the statistics of all metrics, one after another."""
-        found = [metric.statistics(prediction, target) for metric in self.metrics]
+        found = []
+        for index, metric in enumerate(self.metrics):
+            with placed(f"training.metrics[{index}]"):
+                found.append(metric.statistics(prediction, target))
         self._statistics_count = [len(statistics) for statistics in found]
         return [value for statistics in found for value in statistics]
 
@@ -162,7 +165,9 @@ class Steps:
             graph = forward.graph((), forward.values, {})
             arrays.append(backend.scalar(0, "int64"))
             loss = f"the loss '{self.loss.type_name}'"
-            raise located(error, graph, arrays, self.model, forward.context, state, loss) from None
+            found = located(error, graph, arrays, self.model, forward.context, state, loss)
+            with placed("loss"):
+                raise found from None
         return self._measured([backend.to_numpy(value) for value in outputs])
 
     def _measured(self, outputs: Sequence[np.ndarray]) -> Measured:
@@ -186,8 +191,9 @@ class Forward:
         if training and steps.low_precision is not None:
             prediction = self._autocast(prediction, steps.low_precision)
         target = prepared if steps.reconstruct else self.inputs[1]
-        self.loss = steps.loss(prediction, target)
-        counted = steps.loss.count(prediction, target)
+        with placed("loss"):
+            self.loss = steps.loss(prediction, target)
+            counted = steps.loss.count(prediction, target)
         samples = scalar_constant(float(inputs.shape[0]), self.loss.dtype)
         self.weight = samples if counted is None else counted.astype(self.loss.dtype)
         self.total = self.loss * self.weight if steps.loss.averaged else self.loss

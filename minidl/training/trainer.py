@@ -21,6 +21,7 @@ from minidl.errors import (
     DivergedError,
     MinidlError,
     ShapeError,
+    placed,
     suggestion,
 )
 from minidl.metrics import Metric
@@ -83,16 +84,17 @@ class Trainer:
         self.run_directory = run
         self.reporter = reporter or Reporter()
         self.metrics = metrics_of(config)
-        self.update = Update(
-            config.optimizer,
-            model.parameters,
-            clip_norm=config.training.clip_norm,
-            clip_value=config.training.clip_value,
-            accumulate=config.training.accumulate,
-            averaged=config.loss.averaged,
-            ema=config.training.ema,
-            loss_scale=LossScale() if config.training.precision == "mixed_float16" else None,
-        )
+        with placed("optimizer"):
+            self.update = Update(
+                config.optimizer,
+                model.parameters,
+                clip_norm=config.training.clip_norm,
+                clip_value=config.training.clip_value,
+                accumulate=config.training.accumulate,
+                averaged=config.loss.averaged,
+                ema=config.training.ema,
+                loss_scale=LossScale() if config.training.precision == "mixed_float16" else None,
+            )
         self.steps = Steps(
             model,
             config.loss,
@@ -108,7 +110,8 @@ class Trainer:
         self.epoch = 0
         self.batch = 0
         self._unmeasured = False
-        self.best = Best(config.training, self.metrics)
+        with placed("training.best_metric"):
+            self.best = Best(config.training, self.metrics)
         self.history: list[dict[str, Any]] = []
         self._meter = Meter(self.metrics)
         self._window = Meter(self.metrics)
@@ -117,8 +120,10 @@ class Trainer:
         self.batches_per_epoch = batch_count(len(train), size, drop_last)
         self._steps_per_epoch = math.ceil(self.batches_per_epoch / self.update.accumulate)
         whole = config.training.epochs * self._steps_per_epoch
-        self._try_last_batch(train)
-        _check_followed(config, self.metrics, validation is not None)
+        with placed("data.batch_size"):
+            self._try_last_batch(train)
+        with placed("schedule" if config.training.patience is None else "training.patience"):
+            _check_followed(config, self.metrics, validation is not None)
         self.total_steps = min(whole, config.training.max_steps or whole)
 
     def _try_last_batch(self, train: Part) -> None:

@@ -230,3 +230,17 @@ def test_a_mistake_in_the_code_of_a_layer_names_the_layer():
     with pytest.raises(AttributeError) as caught:
         root.setup(Spec((2, 3)), place="model")
     assert caught.value.__notes__ == ["in layer 'careless_0' (careless, model.layers[0])"]
+
+
+def test_a_layer_that_is_applied_to_what_does_not_fit_is_named():
+    layers = [{"type": "positional_embedding", "max_length": 4, "name": "where"}]
+    root = make("layer", {"type": "sequential", "layers": layers})
+    root.setup(Spec((2, 3, 5)), place="model")
+    values = {"where.weight": placeholder("where.weight", (4, 5))}
+    with pytest.raises(ShapeError) as caught:
+        root(placeholder("x", (2, 6, 5)), context=Context(values))
+    assert str(caught.value) == (
+        "layer 'where' (positional_embedding, model.layers[0]): add: shapes (2, 6, 5) and (4, 5) "
+        "do not broadcast: axis -2 is 6 in one and 4 in the other (its input is float32[2, 6, 5])"
+    )
+    assert caught.value.place == "model.layers[0]"

@@ -131,7 +131,7 @@ def test_batch_norm_refuses_to_train_on_one_value():
     assert str(error.value) == (
         "layer 'norm' (batch_norm, model.layers[1]): in training it needs more than one value "
         "for each channel, and a batch of shape (1, 3) has 1; choose a batch_size that leaves no "
-        "single sample over"
+        "single sample over (its input is float64[1, 3])"
     )
 
 
@@ -162,7 +162,8 @@ def test_instance_norm_refuses_to_remember_single_values():
         run(made, random(4, 3, 1), first_values(made), training=True)
     assert str(error.value) == (
         "layer 'norm' (instance_norm, model.layers[1]): in training it needs more than one value "
-        "for each channel, and each sample of a batch of shape (4, 3, 1) has 1"
+        "for each channel, and each sample of a batch of shape (4, 3, 1) has 1 (its input is "
+        "float64[4, 3, 1])"
     )
 
 

@@ -120,7 +120,7 @@ def test_what_needs_the_arrays_of_a_run_says_how_to_give_them(run):
     for use in (resume, evaluate):
         with pytest.raises(DataError) as caught:
             use(run)
-        assert str(caught.value).startswith("dataset 'arrays' reads no files: give it arrays in ")
+        assert ": dataset 'arrays' reads no files: give it arrays in " in str(caught.value)
 
 
 def test_a_run_goes_on_when_it_is_given_its_arrays_again(points, tmp_path):

@@ -57,7 +57,10 @@ def test_a_resumed_run_is_the_run_that_never_stopped(small, tmp_path, step):
 def test_a_transform_that_does_not_fit_is_an_error_before_the_first_step(small):
     with pytest.raises(DataError) as caught:
         prepare(small('data.transforms=[{type="cutout", fill=0.5}]'))
-    assert str(caught.value) == "transform 'cutout' cannot fill with 0.5 what is stored as uint8"
+    assert str(caught.value) == (
+        "--set data.transforms=[{type=\"cutout\", fill=0.5}]: transform 'cutout' cannot fill with "
+        "0.5 what is stored as uint8"
+    )
 
 
 PRICES = """

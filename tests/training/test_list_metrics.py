@@ -33,7 +33,11 @@ def test_it_cannot_decide_the_best(small):
     )
     with pytest.raises(ConfigError) as error:
         fit(config)
-    assert "'confusion_matrix' is not measured (measured are: loss, accuracy)" in str(error.value)
+    assert str(error.value) == (
+        "--set training.best_metric='confusion_matrix': [training] best_metric 'confusion_matrix' "
+        "is no single number, so it cannot tell which weights are best; choose one of loss, "
+        "accuracy"
+    )
 
 
 def test_where_nothing_else_is_measured_the_loss_decides(small, tmp_path):

@@ -207,7 +207,7 @@ def test_a_layer_that_does_not_fit_is_named_with_its_line_in_the_config(small):
     with pytest.raises(ShapeError) as caught:
         prepare(config)
     assert str(caught.value) == (
-        '--set model.layers[2]={ type = "reshape", shape = [3, 5], name = "fold" }: '
+        '--set model.layers[2]={ type = "reshape", shape = [3, 5],...: '
         "layer 'fold' (reshape, model.layers[2]): a sample of shape (16,) has 16 elements and "
         "cannot become (3, 5) (its input is float32[100, 16])"
     )
@@ -224,7 +224,7 @@ def test_fewer_outputs_than_classes_are_an_error_before_the_first_step(small):
     with pytest.raises(ShapeError) as caught:
         prepare(small("model.layers[4].units=5"))
     assert str(caught.value) == (
-        "the model gives 5 values a sample, but dataset 'digits' has 10 classes; "
+        "small.toml:10:1: the model gives 5 values a sample, but dataset 'digits' has 10 classes; "
         "end the model with a layer of units = 10"
     )
 
@@ -233,7 +233,7 @@ def test_one_output_for_more_than_two_classes_is_an_error(small):
     with pytest.raises(ShapeError) as caught:
         prepare(small("model.layers[4].units=1", "loss.type=binary_cross_entropy"))
     assert str(caught.value).startswith(
-        "the model gives 1 value a sample, but dataset 'digits' has 10 classes; "
+        "small.toml:10:1: the model gives 1 value a sample, but dataset 'digits' has 10 classes; "
     )
 
 
@@ -293,8 +293,8 @@ def test_two_results_of_one_name_are_an_error(small):
     with pytest.raises(ConfigError) as caught:
         fit(small(twice))
     assert str(caught.value) == (
-        "[training] metrics: two results are called 'f1'; give one metric a name of its own: "
-        "{ type = ..., name = ... }"
+        "--set training.metrics=['f1', { type = 'f1', average = 'm...: [training] metrics: two "
+        "results are called 'f1'; give one metric a name of its own: { type = ..., name = ... }"
     )
     named = "training.metrics=['f1', { type = 'f1', average = 'micro', name = 'micro_f1' }]"
     results = fit(small(named, "training.epochs=1")).results["test"]

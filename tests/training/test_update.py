@@ -160,7 +160,8 @@ def test_patience_needs_a_validation_part(small):
     with pytest.raises(ConfigError) as caught:
         fit(small("training.patience=2", "data.validation=0"))
     assert str(caught.value) == (
-        "[training] patience needs a validation part; set [data] validation = 0.1"
+        "--set training.patience=2: [training] patience needs a validation part; "
+        "set [data] validation = 0.1"
     )
 
 
@@ -177,7 +178,8 @@ def test_a_best_metric_that_is_not_measured_is_an_error(small):
     with pytest.raises(ConfigError) as caught:
         fit(small('training.best_metric="acuracy"'))
     assert str(caught.value) == (
-        "[training] best_metric 'acuracy' is not measured (measured are: loss, accuracy); "
+        "--set training.best_metric=\"acuracy\": [training] best_metric 'acuracy' is not "
+        "measured (measured are: loss, accuracy); "
         "did you mean 'accuracy'?"
     )
 
@@ -216,6 +218,7 @@ def test_a_schedule_that_follows_the_validation_part_needs_one(small):
     with pytest.raises(ConfigError) as caught:
         fit(small('schedule.type="reduce_on_plateau"', "data.validation=0"))
     assert str(caught.value) == (
+        '--set schedule.type="reduce_on_plateau": '
         "schedule 'reduce_on_plateau' needs a validation part; set [data] validation = 0.1"
     )
 
@@ -244,9 +247,13 @@ def test_the_triplets_of_a_batch_count_by_their_anchors():
 
 @pytest.mark.parametrize("groups", ['groups = [{ match = "*", frozen = true }]'])
 def test_a_network_with_nothing_to_train_is_refused(small, groups):
+    override = f'optimizer={{ type = "adam", {groups} }}'
     with pytest.raises(ConfigError) as caught:
-        fit(small(f'optimizer={{ type = "adam", {groups} }}'))
-    assert str(caught.value) == "there is nothing to train: every parameter is frozen"
+        fit(small(override))
+    assert str(caught.value) == (
+        '--set optimizer={ type = "adam", groups = [{ match = "*",...: there is nothing to train: '
+        "every parameter is frozen"
+    )
 
 
 def test_a_last_batch_too_small_to_train_on_is_told_before_the_first_step(small):
@@ -255,7 +262,10 @@ def test_a_last_batch_too_small_to_train_on_is_told_before_the_first_step(small)
     with pytest.raises(ShapeError) as caught:
         make_trainer(prepare(normed))
     message = str(caught.value)
-    assert message.startswith("the last batch of an epoch has 1 of 1292 samples (1293 in all): ")
+    assert message.startswith(
+        "--set data.batch_size=1292: the last batch of an epoch has 1 of 1292 samples (1293 in "
+        "all): layer 'batch_norm_2' (batch_norm, model.layers[2]): in training it needs"
+    )
     assert message.endswith("; set [data] drop_last = true, or another batch_size")
 
 
@@ -303,7 +313,8 @@ def test_a_schedule_follows_only_what_is_measured(small):
     with pytest.raises(ConfigError) as caught:
         fit(config)
     assert str(caught.value) == (
-        "schedule 'reduce_on_plateau': metric 'acuracy' is not measured; did you mean "
+        '--set schedule={ type = "reduce_on_plateau", metric = "ac...: schedule '
+        "'reduce_on_plateau': metric 'acuracy' is not measured; did you mean "
         "'accuracy'? (measured are: loss, accuracy)"
     )
 
