@@ -213,7 +213,7 @@ def type_text(hint: Any) -> str:
         return "table"
     if hint is Any:
         return "any value"
-    return component_kind(hint) or getattr(hint, "__name__", str(hint))
+    return component_kind(hint) or str(getattr(hint, "__name__", hint))
 
 
 def _limit(limit: Any) -> str:
@@ -234,4 +234,4 @@ _LIMITS = (
 
 def _unmarked(text: str) -> str:
     """Return a docstring without the marks around code and references."""
-    return _MARKUP.sub(lambda found: found[1] or found[2], text)
+    return _MARKUP.sub(lambda found: str(found[1] or found[2]), text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from minidl.graph import Tensor
 from minidl.layers import Layer
@@ -76,7 +76,7 @@ class Symbols:
                 self.legend[self.add(node, f"h{count}")] = layer.label
 
     def add_parameters(
-        self, root: Layer, values: dict[str, Tensor], outputs: dict[str, Tensor]
+        self, root: Layer, values: Mapping[str, Tensor], outputs: Mapping[str, Tensor]
     ) -> None:
         """Name parameters by their symbols, and by their layer's output where two share one."""
         shared = Counter(parameter.symbol for parameter in root.all_parameters())
