@@ -207,7 +207,7 @@ def test_a_layer_that_does_not_fit_is_named_with_its_line_in_the_config(small):
     with pytest.raises(ShapeError) as caught:
         prepare(config)
     assert str(caught.value) == (
-        '--set model.layers[2]={ type = "reshape", shape = [3, 5],...: '
+        '--set model.layers[2]={ type = "reshape", shape = [3, 5], name = "fold" }: '
         "layer 'fold' (reshape, model.layers[2]): a sample of shape (16,) has 16 elements and "
         "cannot become (3, 5) (its input is float32[100, 16])"
     )
@@ -293,8 +293,8 @@ def test_two_results_of_one_name_are_an_error(small):
     with pytest.raises(ConfigError) as caught:
         fit(small(twice))
     assert str(caught.value) == (
-        "--set training.metrics=['f1', { type = 'f1', average = 'm...: [training] metrics: two "
-        "results are called 'f1'; give one metric a name of its own: { type = ..., name = ... }"
+        f"--set {twice}: [training] metrics: two results are called 'f1'; give one metric a name "
+        "of its own: { type = ..., name = ... }"
     )
     named = "training.metrics=['f1', { type = 'f1', average = 'micro', name = 'micro_f1' }]"
     results = fit(small(named, "training.epochs=1")).results["test"]
