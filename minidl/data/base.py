@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -82,6 +82,13 @@ class Dataset(Component):
             If this dataset has no such reader, or the file does not fit.
         """
         raise DataError(f"dataset '{self.type_name}' cannot read inputs from a file")
+
+    def input_names(self, path: str) -> tuple[str, Sequence[str]] | None:
+        """Return what each sample of :meth:`read_inputs` is called, behind what such names are.
+
+        ``("file", ["a.png", "b.png"])``. None, as by default, where only their order is known.
+        """
+        return None
 
     def state(self) -> dict[str, Any]:
         """Return what was learnt from the training part, in values that JSON has.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -69,6 +70,19 @@ class Cifar10(ImageDataset):
             classes=self.names,
         )
 
+    def read_inputs(self, path: str) -> np.ndarray:
+        """Read images from a .bin file of CIFAR-10, or as other image datasets do.
+
+        Raises
+        ------
+        DataError
+            If the file is none of these, or its images have another size.
+        """
+        if not path.endswith(".bin"):
+            return super().read_inputs(path)
+        images, _ = _read_records([Path(path)])
+        return images.reshape(-1, *self.shape)
+
     def _part(self, pattern: str) -> Part:
         paths = find_files(self.type_name, [pattern], pattern, _ADVICE, self.root)
         images, labels = _read_records(paths)
@@ -88,7 +102,8 @@ def _read_records(paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _count_records(path: Path) -> int:
-    size = path.stat().st_size
+    with reading(path) as file:
+        size = file.seek(0, os.SEEK_END)
     if size == 0 or size % _RECORD:
         raise DataError(
             f"{path}: {size} bytes are not a whole number of records of {_RECORD} bytes "

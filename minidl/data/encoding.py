@@ -139,7 +139,7 @@ class Encoder:
         try:
             columns = tuple(_column(entry) for entry in state["columns"])
             targets, classes = tuple(state["targets"]), tuple(state["classes"])
-            scales = tuple(_column(entry) for entry in state.get("scales", ()))
+            scales = tuple(_number(entry) for entry in state.get("scales", ()))
             if state["task"] not in ("classification", "regression"):
                 raise ValueError(state["task"])
             return cls(state["task"], columns, targets, classes, scales)
@@ -219,10 +219,13 @@ def _entry(column: Number | Category) -> dict[str, Any]:
 
 
 def _column(entry: Mapping[str, Any]) -> Number | Category:
-    options = {key: value for key, value in entry.items() if key != "kind"}
     if entry["kind"] == Number.kind:
-        return Number(**options)
-    return Category(options["name"], tuple(options["categories"]))
+        return _number(entry)
+    return Category(entry["name"], tuple(entry["categories"]))
+
+
+def _number(entry: Mapping[str, Any]) -> Number:
+    return Number(**{key: value for key, value in entry.items() if key != "kind"})
 
 
 def _listed(values: dict[str, Any]) -> dict[str, Any]:

@@ -148,6 +148,13 @@ class ImageFolder(ImageDataset):
             raise DataError(f"{path}: has no PNG or JPEG files")
         return np.concatenate([self._read_picture(file) for file in files])
 
+    def input_names(self, path: str) -> tuple[str, Sequence[str]] | None:
+        """Return the file of each picture, as it lies in the folder."""
+        given = Path(path)
+        if given.is_dir():
+            return "file", [file.relative_to(given).as_posix() for file in _pictures_in(given)]
+        return ("file", [given.name]) if given.suffix.lower() in SUFFIXES else None
+
     def _read_picture(self, path: Path) -> np.ndarray:
         return Pictures([path], self.image_shape, self.fit, False).take(np.array([0]))
 

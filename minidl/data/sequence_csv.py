@@ -201,6 +201,12 @@ class SequenceCsv(Csv):
         layout = self._groups(table) if self.group else self._windows(table, 0)
         return self._sequences(table, layout)[:]
 
+    def input_names(self, path: str) -> tuple[str, Sequence[str]] | None:
+        """Return what ``group`` says of each sequence."""
+        if not self.group:
+            return None
+        return self.group, self._read(path, {}).labels(self.group).names
+
     def real_steps(self, inputs: np.ndarray) -> np.ndarray | None:
         """Return which steps are no padding, where sequences have rows of their own."""
         return (inputs != self.padding).any(axis=-1) if self.group else None

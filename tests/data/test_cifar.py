@@ -38,6 +38,15 @@ def test_all_the_batches_there_are_are_taken_in_order(cifar):
     assert len(splits.test) == 2
 
 
+def test_a_file_of_records_is_read_as_new_images(cifar, tmp_path):
+    made = cifar(data_batch_1=20, test_batch=1, more=3)
+    images = made.read_inputs(str(tmp_path / "more.bin"))
+    assert np.array_equal(images, made.splits().train.inputs[:3])
+    with pytest.raises(DataError) as caught:
+        made.read_inputs(str(tmp_path / "gone.bin"))
+    assert str(caught.value) == f"{tmp_path / 'gone.bin'}: no such file"
+
+
 def test_part_of_a_record_is_refused(cifar, tmp_path):
     made = cifar(data_batch_1=10, test_batch=2)
     file = tmp_path / "data_batch_1.bin"

@@ -204,6 +204,15 @@ def test_new_pictures_have_any_size_and_come_alone_or_in_folders(folder, tmp_pat
     assert str(caught.value) == f"{tmp_path / 'nothing'}: has no PNG or JPEG files"
 
 
+def test_new_pictures_are_called_what_their_files_are(folder):
+    made = dataset(folder)
+    assert made.input_names(str(folder / "red" / "3.png")) == ("file", ["3.png"])
+    what, names = made.input_names(str(folder))
+    assert what == "file" and names[:2] == ["blue/0.png", "blue/1.png"]
+    assert len(names) == len(made.read_inputs(str(folder)))
+    assert made.input_names("pictures.npy") is None
+
+
 def test_path_and_size_are_needed():
     for options in ({"path": "x"}, {"size": 8}, {"path": "x", "size": [8, 8, 8]}):
         with pytest.raises((ConfigError, ValueError)):

@@ -190,6 +190,17 @@ def test_all_windows_of_a_new_series_are_read(tmp_path):
     assert str(caught.value) == f"{new}: 1 rows make no window of length = 5"
 
 
+def test_new_sequences_are_called_what_their_group_is(tmp_path):
+    made = grouped(tmp_path)
+    made.splits()
+    text = "value,letter,series\n7,a,late\n1,a,early\n8,b,late\n2,b,early\n3,a,early\n"
+    path = str(tmp_path / "new.csv")
+    (tmp_path / "new.csv").write_text(text.replace("\n", ",0\n").replace("series,0", "series,step"))
+    assert made.input_names(path) == ("series", ("late", "early"))
+    assert made.read_inputs(path)[:, :3, 0].tolist() == [[7, 8, 0], [1, 2, 3]]
+    assert series(tmp_path).input_names(path) is None
+
+
 @pytest.mark.parametrize("state", [{}, {"length": "3"}])
 def test_what_is_no_state_is_refused(tmp_path, state):
     made = grouped(tmp_path)
