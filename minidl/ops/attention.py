@@ -316,7 +316,7 @@ def _weights(scores: Tensor, mask: Any, is_causal: bool) -> Tensor:
     return masked_softmax(scores, allowed)
 
 
-def _causal(queries: int, keys: int) -> Tensor:
+def _causal(queries, keys):
     return arange(queries).reshape(queries, 1) >= arange(keys)
 
 

@@ -293,9 +293,7 @@ class binary_cross_entropy_with_logits:
         return reduced(weight * t * positive + (1.0 - t) * negative, reduction)
 
 
-def _reduce_counted(
-    losses: Tensor, kept: Tensor | None, own: Tensor | None, reduction: str
-) -> Tensor:
+def _reduce_counted(losses, kept, own, reduction):
     """Reduce losses of which some are ignored; a mean divides by the weights that count."""
     if kept is not None:
         losses = where(kept, losses, 0.0)
@@ -304,7 +302,6 @@ def _reduce_counted(
     if own is not None:
         total = (own if kept is None else where(kept, own, 0.0)).sum()
     else:
-        assert kept is not None
         total = kept.sum().astype(losses.dtype)
     return losses.sum() / (total + (total == 0).astype(total.dtype))
 

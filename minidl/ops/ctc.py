@@ -8,7 +8,6 @@ again; so derivatives of any order follow.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from minidl.backends.dtypes import LOW_PRECISION
 from minidl.errors import DtypeError, GraphError, ShapeError
@@ -201,7 +200,7 @@ class ctc:
         return reduced(losses, reduction)
 
 
-def _spelled(x: Tensor, target: Tensor, lengths: Tensor, blank: int) -> tuple[Tensor, Tensor]:
+def _spelled(x, target, lengths, blank):
     """Return the targets with blanks around each class, and the log probability to skip one."""
     n, s = target.shape
     inside = arange(s) < expand_dims(lengths, axis=1)
@@ -217,7 +216,7 @@ def _spelled(x: Tensor, target: Tensor, lengths: Tensor, blank: int) -> tuple[Te
     return path, pad(allowed, ((0, 0), (2, 0)), value=NEVER)[:, : path.shape[1]]
 
 
-def _emitted(x: Tensor, path: Tensor) -> Tensor:
+def _emitted(x, path):
     """Return the log probability of each place of the path at each time: (T, N, S)."""
     t, n, c = x.shape
     samples = expand_dims(arange(n), axis=1)
@@ -227,7 +226,7 @@ def _emitted(x: Tensor, path: Tensor) -> Tensor:
     return permute_dims(taken, (2, 0, 1))
 
 
-def _at_the_end(t: int, s: int, input_lengths: Tensor, target_lengths: Tensor) -> Tensor:
+def _at_the_end(t, s, input_lengths, target_lengths):
     """Return where a path may end: in the last step, at the last class or the blank behind it."""
     last, classes = input_lengths.astype("int64") - 1, target_lengths.astype("int64")
     time = expand_dims(arange(t), axis=1) == last
@@ -236,7 +235,7 @@ def _at_the_end(t: int, s: int, input_lengths: Tensor, target_lengths: Tensor) -
     return expand_dims(time, axis=2) & place
 
 
-def _moved(xp: Any, x: Any, by: int, outside: float) -> Any:
+def _moved(xp, x, by, outside):
     """Return an array (N, S) with every element ``by`` places further."""
     if not by:
         return x
@@ -245,7 +244,7 @@ def _moved(xp: Any, x: Any, by: int, outside: float) -> Any:
     return xp.concat([border, x[:, : x.shape[1] - width]], axis=1)
 
 
-def _earlier(z: Tensor, by: int, outside: float) -> Tensor:
+def _earlier(z, by, outside):
     """Return z[t−1, n, s−by]."""
     t, _, s = z.shape
     before, width = min(1, t), min(by, s)
@@ -253,7 +252,7 @@ def _earlier(z: Tensor, by: int, outside: float) -> Tensor:
     return padded[:t, :, :s]
 
 
-def _later(w: Tensor, by: int) -> Tensor:
+def _later(w, by):
     """Return w[t+1, n, s+by]."""
     t, _, s = w.shape
     after, width = min(1, t), min(by, s)

@@ -234,7 +234,7 @@ class batch_hard_triplet:
         return losses.sum() / count
 
 
-def _unit(x: Tensor, axis: int, eps: float) -> Tensor:
+def _unit(x, axis, eps):
     """Return vectors of length 1, or shorter where they were shorter than eps."""
     squares = square(x).sum(axis=axis, keepdims=True)
     # eps inside the root too: the root of 0 has no gradient
