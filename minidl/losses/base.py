@@ -29,6 +29,8 @@ class Loss(Component):
         batches are joined.
     on_infinity : str
         What to do where the loss becomes infinite by itself, not by what the network gives.
+    least_samples : int
+        Of how few samples a batch may be for the loss to say anything of it.
     """
 
     kind = "loss"
@@ -37,6 +39,7 @@ class Loss(Component):
     metrics: ClassVar[tuple[Any, ...]] = ()
     averaged: ClassVar[bool] = True
     on_infinity: ClassVar[str] = ""
+    least_samples: ClassVar[int] = 1
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Return the scalar loss of a batch: the mean over its samples, unless said otherwise.
@@ -54,6 +57,19 @@ class Loss(Component):
         None where every sample counts the same; override where some do not.
         """
         return None
+
+    def check_targets(self, targets: Any, first: int = 0) -> None:
+        """Raise ValueError naming the first target that has no meaning to this loss; override.
+
+        It is asked before training, so that no batch has to be.
+
+        Parameters
+        ----------
+        targets : numpy.ndarray
+            Those of some samples, as the dataset stores them; all finite.
+        first : int
+            Number of the first of these samples.
+        """
 
     def output(self, prediction: Tensor) -> Tensor:
         """Return what the network's output means to a person: probabilities, not logits."""
@@ -92,6 +108,20 @@ def check_quantities(part: Component, prediction: Tensor, target: Tensor) -> Ten
             f"choose a {part.kind} of classes"
         )
     return check_values(part, prediction, target)
+
+
+def check_range(targets: Any, low: float, high: float, first: int) -> None:
+    """Raise ValueError naming the first of ``targets`` outside a range; ``first`` counts samples."""
+    wrong = (targets < low) | (targets > high)
+    if wrong.any():
+        sample, value = first_of(wrong, targets)
+        raise ValueError(f"target {value} of sample {first + sample} is not from {low} to {high}")
+
+
+def first_of(wrong: Any, targets: Any) -> tuple[int, Any]:
+    """Return the sample and the value of the first target that is wrong."""
+    place = int(wrong.reshape(-1).argmax())
+    return place // max(1, targets[0].size), targets.reshape(-1)[place]
 
 
 def check_prediction(part: Component, prediction: Tensor) -> None:

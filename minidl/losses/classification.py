@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import field
 from typing import Annotated, Any
 
@@ -12,7 +13,15 @@ from minidl.component import Component
 from minidl.errors import DtypeError, ShapeError
 from minidl.graph import Tensor
 from minidl.graph.spec import INTEGERS, is_float
-from minidl.losses.base import Loss, check_prediction, check_values, label_of, loss
+from minidl.losses.base import (
+    Loss,
+    check_prediction,
+    check_range,
+    check_values,
+    first_of,
+    label_of,
+    loss,
+)
 
 
 class _OfClasses(Loss):
@@ -80,6 +89,10 @@ class CrossEntropy(_OfClasses):
         smoothing = self.label_smoothing
         return ops.cross_entropy(prediction, target, label_smoothing=smoothing, **options)
 
+    def check_targets(self, targets: Any, first: int = 0) -> None:
+        if targets.dtype.kind == "f":
+            check_range(targets, 0, 1, first)
+
     def output(self, prediction: Tensor) -> Tensor:
         return ops.softmax(prediction, axis=self.axis)
 
@@ -142,6 +155,9 @@ class KLDivergence(Loss):
         apart = ops.kl_div(prediction, wanted, log_target=self.log_target, reduction="none")
         return apart.sum(axis=-1).mean()
 
+    def check_targets(self, targets: Any, first: int = 0) -> None:
+        check_range(targets, *((-math.inf, 0) if self.log_target else (0, 1)), first)
+
     def output(self, prediction: Tensor) -> Tensor:
         return ops.exp(prediction)
 
@@ -179,6 +195,9 @@ class BinaryCrossEntropy(Loss):
             )
         return ops.binary_cross_entropy_with_logits(prediction, wanted, pos_weight=weight)
 
+    def check_targets(self, targets: Any, first: int = 0) -> None:
+        check_range(targets, 0, 1, first)
+
     def output(self, prediction: Tensor) -> Tensor:
         return ops.sigmoid(prediction)
 
@@ -200,6 +219,8 @@ class TripletMargin(Loss):
     p : float
         Which norm of a difference is the distance d; above 0.
     """
+
+    least_samples = 3
 
     margin: Annotated[float, Gt(0)] = 1.0
     p: Annotated[float, Gt(0)] = 2.0
@@ -279,6 +300,16 @@ class CTC(Loss):
             blank=self.blank,
             zero_infinity=self.zero_infinity,
         )
+
+    def check_targets(self, targets: Any, first: int = 0) -> None:
+        real = (targets >= 0) & (targets != self.blank)
+        stray = real[:, 1:] & ~real[:, :-1]
+        if stray.any():
+            sample, label = first_of(stray, targets[:, 1:])
+            raise ValueError(
+                f"label {label} of sample {first + sample} stands behind one that is none; fill "
+                f"targets up at their end, and let no label be {self.blank}, the blank"
+            )
 
     def output(self, prediction: Tensor) -> Tensor:
         """Return the labels of the best path, int64 of shape (batch, time): see best_path."""

@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from minidl.backends import Backend, resolve_device, use_backend
 from minidl.data import Part, Splits
 from minidl.data.memory import Arrays
@@ -19,7 +17,6 @@ from minidl.errors import (
     ConfigError,
     DataError,
     MinidlError,
-    ShapeError,
     placed,
 )
 from minidl.graph import Spec
@@ -28,6 +25,7 @@ from minidl.training.measuring import evaluation_batch_size, measure, measuring_
 from minidl.training.model import Model
 from minidl.training.reporter import Reporter
 from minidl.training.run import RunDirectory
+from minidl.training.suitability import check_fit
 from minidl.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -82,7 +80,7 @@ def prepare(
         with use_backend(backend):
             model = _make_model(config, inputs, targets, splits.classes, backend)
             measuring_steps(model).trace_evaluate(inputs, targets)
-        _check_classes(model, splits, config)
+        check_fit(config, splits, model.output_spec)
         for index, change in enumerate(config.data.transforms):
             with placed(f"data.transforms[{index}]"):
                 change.setup(splits.input_spec, splits.target_spec, len(splits.classes))
@@ -128,36 +126,6 @@ def _in_file(config: Config) -> Iterator[None]:
         for note in getattr(error, "__notes__", ()):
             found.add_note(note)
         raise found from error.__cause__
-
-
-def _check_classes(model: Model, splits: Splits, config: Config) -> None:
-    """Raise an error if the data has classes that the model or the loss does not reckon with.
-
-    Raises
-    ------
-    ShapeError
-        If there are more of them than the model has outputs.
-    ConfigError
-        If places without a class are not ignored.
-    """
-    axis = getattr(config.loss, "axis", -1)
-    given, wanted = model.output_spec.shape[axis], len(splits.classes)
-    if config.loss.task == "classification" and max(given, 2) < wanted:
-        values = "1 value" if given == 1 else f"{given} values"
-        with placed("model"):
-            raise ShapeError(
-                f"the model gives {values} a sample, but {config.data.dataset.label} has "
-                f"{wanted} classes; end the model with a layer of units = {wanted}"
-            )
-    targets = splits.train.targets
-    if getattr(config.loss, "ignore_index", 0) is None and isinstance(targets, np.ndarray):
-        least = targets.min(initial=0)
-        if targets.dtype.kind == "i" and least < 0:
-            with placed("loss"):
-                raise ConfigError(
-                    f"some targets of {config.data.dataset.label} are {least}, which is no class; "
-                    f"set ignore_index = {least} in [loss]"
-                )
 
 
 def fit(

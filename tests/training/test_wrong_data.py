@@ -7,7 +7,7 @@ import pytest
 
 from minidl.component import make
 from minidl.config import parse_config
-from minidl.errors import DataError, DivergedError, DtypeError, ShapeError
+from minidl.errors import ConfigError, DataError, DivergedError, DtypeError, ShapeError
 from minidl.graph import Spec
 from minidl.training import Model, fit
 from minidl.training.step import Steps
@@ -34,6 +34,7 @@ epochs = 1
 INPUTS = "[[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]]"
 VECTORS = f"inputs = {INPUTS}\ntargets = [0, 1, 1, 0]"
 TOKENS = 'dtype = "int64"\ninputs = [[0, 1], [2, 0], [1, {}], [0, 0]]\ntargets = [0, 1, 1, 0]'
+SPOKEN = 'task = "classification"\ninputs = [[[0.0], [1.0]], [[1.0], [0.0]]]\ntargets = {}'
 TWO = '{ type = "linear", units = 2 }'
 EMBEDDING = '{ type = "embedding", num_embeddings = 3, embedding_dim = 2, name = "words" }'
 EMBEDDED = f'{EMBEDDING}, "flatten", {TWO}'
@@ -94,6 +95,48 @@ def net(data=VECTORS, layers=TWO, loss='type = "cross_entropy"', training=""):
             "(channels, height, width), not samples of shape (2,)",
         ),
         (
+            {
+                "data": f"inputs = {INPUTS}\ntargets = [0.0, 1.0, 2.0, 0.0]",
+                "layers": '{ type = "linear", units = 1 }',
+                "loss": 'type = "binary_cross_entropy"',
+            },
+            DataError,
+            "n.toml:2:1: dataset 'inline', train part: target 2.0 of sample 2 is not from 0 to 1, "
+            "as the loss 'binary_cross_entropy' takes it",
+        ),
+        (
+            {"data": f"inputs = {INPUTS}\ntargets = {INPUTS.replace('1.0]', '-1.0]')}"},
+            DataError,
+            "n.toml:2:1: dataset 'inline', train part: target -1.0 of sample 0 is not from 0 to 1, "
+            "as the loss 'cross_entropy' takes it",
+        ),
+        (
+            {
+                "data": f"inputs = {INPUTS}\ntargets = {INPUTS}",
+                "loss": 'type = "kl_div"\nlog_target = true',
+            },
+            DataError,
+            "n.toml:2:1: dataset 'inline', train part: target 1.0 of sample 0 is not from -inf to "
+            "0, as the loss 'kl_div' takes it",
+        ),
+        (
+            {
+                "data": SPOKEN.format("[[0, 1], [1, 2]]"),
+                "layers": '{ type = "linear", units = 3 }',
+                "loss": 'type = "ctc"',
+            },
+            DataError,
+            "n.toml:2:1: dataset 'inline', train part: label 1 of sample 0 stands behind one that "
+            "is none; fill targets up at their end, and let no label be 0, the blank, as the loss "
+            "'ctc' takes it",
+        ),
+        (
+            {"loss": 'type = "triplet_margin"'},
+            ConfigError,
+            "n.toml:6:14: the loss 'triplet_margin' needs batches of 3 samples or more; here they "
+            "have 2",
+        ),
+        (
             {"data": TOKENS.format(3), "layers": EMBEDDED},
             DataError,
             "n.toml:11:3: layer 'words' (embedding, model.layers[0]): index 3 at [0, 1] is not "
@@ -125,8 +168,7 @@ def test_a_label_out_of_range_names_the_loss():
 
 
 def test_labels_that_ctc_cannot_spell_make_it_infinite_and_say_what_to_do():
-    sequences = "[[[0.0], [1.0]], [[1.0], [0.0]]]"
-    data = f'task = "classification"\ninputs = {sequences}\ntargets = [[1, 2], [2, 2]]'
+    data = SPOKEN.format("[[1, 2], [2, 2]]")
     layers = '{ type = "linear", units = 3 }'
     with pytest.raises(DivergedError) as caught:
         fit(net(data, layers, 'type = "ctc"'))
