@@ -72,6 +72,8 @@ def command(
     prepared = prepare(loaded)
     if not quiet:
         say(f"device: {prepared.device_reason}")
+        for remark in prepared.remarks:
+            say(f"warning: {remark}")
     if dry_run:
         from minidl.training.summary import summarize
 

@@ -34,10 +34,13 @@ class Dataset(Component):
     ----------
     paths : tuple of str
         Fields that name files or folders; a config resolves them relative to its own place.
+    validates_by : str
+        What decides which samples validate, in place of the share that a config names.
     """
 
     kind: ClassVar[str] = "dataset"
     paths: ClassVar[tuple[str, ...]] = ()
+    validates_by: ClassVar[str] = ""
 
     # -- for authors -------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -39,6 +39,8 @@ class Inline(Dataset):
         Of the inputs; ``int64`` for indices to be embedded. Targets that are values take it too
         if it is a float.
     """
+
+    validates_by: ClassVar[str] = "all samples train"
 
     inputs: list[Any]
     targets: list[Any]

@@ -118,6 +118,7 @@ class Text(Dataset):
     """
 
     paths: ClassVar[tuple[str, ...]] = ("path",)
+    validates_by: ClassVar[str] = "validation_fraction decides what validates"
 
     path: str = ""
     corpus: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from minidl.training.measuring import evaluation_batch_size, measure, measuring_
 from minidl.training.model import Model
 from minidl.training.reporter import Reporter
 from minidl.training.run import RunDirectory
+from minidl.training.soundness import check_network, remarks
 from minidl.training.suitability import check_fit
 from minidl.training.trainer import Trainer
 
@@ -34,13 +36,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A config made ready: data loaded, model made, device chosen."""
+    """A config made ready: data loaded, model made, device chosen.
+
+    Attributes
+    ----------
+    device_reason : str
+        Why this device.
+    remarks : tuple of str
+        What is likely a mistake, though nothing forbids it.
+    """
 
     config: Config
     model: Model
     splits: Splits
     backend: Backend
     device_reason: str
+    remarks: tuple[str, ...] = ()
 
     def part(self, split: str) -> Part:
         """Return the part called ``split``; raises DataError if the dataset has none."""
@@ -81,10 +92,14 @@ def prepare(
             model = _make_model(config, inputs, targets, splits.classes, backend)
             measuring_steps(model).trace_evaluate(inputs, targets)
         check_fit(config, splits, model.output_spec)
+        if not outline:
+            with use_backend(backend):
+                check_network(config, model, splits)
         for index, change in enumerate(config.data.transforms):
             with placed(f"data.transforms[{index}]"):
                 change.setup(splits.input_spec, splits.target_spec, len(splits.classes))
-    return Prepared(config, model, splits, backend, reason)
+    found = tuple(remarks(config, model, len(splits.train)))
+    return Prepared(config, model, splits, backend, reason, found)
 
 
 def _load(config: Config, state: dict[str, Any] | None, outline: bool) -> Splits:
@@ -162,6 +177,8 @@ def fit(
         If the config is wrong, or data is missing or not such as training can rely on.
     """
     prepared = prepare(with_arrays(config, data, validation, test))
+    for remark in prepared.remarks:
+        warnings.warn(remark, stacklevel=2)
     run = None if output_dir is None else RunDirectory.create(output_dir, prepared.config)
     trainer = make_trainer(prepared, run, reporter)
     return train(trainer)
