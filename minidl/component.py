@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from minidl import registry
@@ -151,7 +151,11 @@ def schema_of(cls: type[Component]) -> Any:
         f.name: (_accept_lists(hints[f.name]), _pydantic_default(f)) for f in config_fields(cls)
     }
     config = pydantic.ConfigDict(
-        extra="forbid", strict=True, validate_default=True, arbitrary_types_allowed=True
+        extra="forbid",
+        strict=True,
+        validate_default=True,
+        arbitrary_types_allowed=True,
+        allow_inf_nan=False,
     )
     return pydantic.create_model(cls.__name__, __config__=config, **fields)
 
@@ -169,8 +173,7 @@ def validate(cls: type[Component], values: Mapping[str, Any]) -> dict[str, Any]:
     try:
         checked = schema_of(cls).model_validate(dict(values))  # type: ignore[arg-type]
     except pydantic.ValidationError as error:
-        lines = [_problem(cls, problem) for problem in error.errors()]
-        raise ConfigError("\n".join(lines)) from None
+        raise ConfigError("\n".join(_problems(cls, values, error.errors()))) from None
     return {name: getattr(checked, name) for name in type(checked).model_fields}
 
 
@@ -194,15 +197,58 @@ def _construct(cls: type[Component], checked: Any) -> Component:
     return part
 
 
-def _problem(cls: type[Component], problem: Mapping[str, Any]) -> str:
-    where = ".".join(str(part) for part in problem["loc"])
+def _problems(
+    cls: type[Component], values: Mapping[str, Any], details: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """Return a line for each field that is wrong; the alternatives of one field share theirs."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for detail in details:
+        groups.setdefault(_where(detail, values), []).append(detail)
+    # what is wrong within a value tells more than that the value is of no other kind
+    return [
+        _problem(cls, where, group)
+        for where, group in groups.items()
+        if not any(other.startswith(f"{where}.") for other in groups)
+    ]
+
+
+def _where(detail: Mapping[str, Any], values: Any) -> str:
+    """Return the path of a problem in ``values``, without the names of alternatives in it."""
+    path = []
+    for part in detail["loc"]:
+        listed = isinstance(values, list | tuple) and isinstance(part, int) and part < len(values)
+        if listed or (isinstance(values, Mapping) and part in values):
+            values = values[part]
+            path.append(str(part))
+    if detail["type"] == "missing":
+        path.append(str(detail["loc"][-1]))
+    return ".".join(path)
+
+
+def _problem(cls: type[Component], where: str, group: Sequence[Mapping[str, Any]]) -> str:
+    problem = group[0]
     known = [f.name for f in config_fields(cls)]
     label = f"{cls.kind} '{cls.type_name}'" if cls.type_name else cls.__name__
     if problem["type"] == "extra_forbidden":
         return f"{label}: unknown field '{where}'{field_hint(where, known)}"
     if problem["type"] == "missing" and where in known:
         return f"{label}: missing field '{where}'"
-    return f"{label}: {where}: {problem['msg']}, got {problem['input']!r}"
+    if problem["type"] == "missing":
+        given = problem["input"]
+        return f"{label}: {where.rpartition('.')[0]}: it must have more items, got {given!r}"
+    if problem["type"] == "component_unknown_type":
+        return f"{label}: {where}: {problem['msg']}"
+    return f"{label}: {where}: {_wording(group)}, got {problem['input']!r}"
+
+
+def _wording(group: Sequence[Mapping[str, Any]]) -> str:
+    """Return what one value should be, of which pydantic said so for each alternative."""
+    start = "Input should be "
+    texts = list(dict.fromkeys(problem["msg"] for problem in group))
+    nearest = [text for text in texts if not text.startswith(start)]
+    if nearest:
+        return nearest[0]
+    return start + " or ".join(text.removeprefix(start) for text in texts)
 
 
 def _accept_lists(hint: Any) -> Any:

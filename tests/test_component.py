@@ -131,6 +131,28 @@ def test_repr_shows_what_differs_from_the_defaults():
             "optimizer 'test_walk': lr: Input should be greater than 0, got -1.0",
         ),
         (
+            {"lr": 0.1, "window": "wide"},
+            "optimizer 'test_walk': window: Input should be a valid integer or a valid tuple, "
+            "got 'wide'",
+        ),
+        (
+            {"lr": 0.1, "window": (1, 2, 3)},
+            "optimizer 'test_walk': window: Tuple should have at most 2 items after validation, "
+            "not 3, got (1, 2, 3)",
+        ),
+        (
+            {"lr": float("nan")},
+            "optimizer 'test_walk': lr: Input should be a finite number, got nan",
+        ),
+        (
+            {"lr": 0.1, "betas": (0.9,)},
+            "optimizer 'test_walk': betas: it must have more items, got (0.9,)",
+        ),
+        (
+            {"lr": 0.1, "betas": (0.9, "x")},
+            "optimizer 'test_walk': betas.1: Input should be a valid number, got 'x'",
+        ),
+        (
             {"lr": 0.1, "nesterov": 1},
             "optimizer 'test_walk': nesterov: Input should be a valid boolean, got 1",
         ),
@@ -155,11 +177,21 @@ def test_a_wrong_field_is_named_with_its_value(fields, message):
     assert str(caught.value) == message
 
 
+def test_a_part_of_an_unknown_type_is_named_with_what_there_is():
+    with pytest.raises(ConfigError) as caught:
+        walk(lr=0.1, warmup={"type": "test_rampp"})
+    first, second = str(caught.value).split("\n")
+    assert first == (
+        "optimizer 'test_walk': warmup: unknown schedule 'test_rampp'; did you mean 'test_ramp'?"
+    )
+    assert second.startswith("known: constant, ") and second.endswith(", test_ramp")
+
+
 def test_all_wrong_fields_are_named_at_once():
     with pytest.raises(ConfigError) as caught:
         walk(lr="fast", betas=[0.9], nesterov="yes")
     assert [line.split(":")[1].strip() for line in str(caught.value).splitlines()] == [
-        *("lr", "betas.1", "nesterov"),
+        *("lr", "betas", "nesterov"),
     ]
 
 

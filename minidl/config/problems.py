@@ -117,6 +117,9 @@ def _split(
     group: list[tuple[Path, Mapping[str, Any]]],
 ) -> Iterable[list[tuple[Path, Mapping[str, Any]]]]:
     """Keep, of the alternatives of a union, those that agree furthest with what was written."""
+    lengths = [[problem] for problem in group if _is_of_length(problem[1])]
+    if lengths:
+        return lengths[:1]
     if not _is_choice(group):
         return [[problem] for problem in group]
     depth = max(len(path) for path, _ in group)
@@ -125,6 +128,12 @@ def _split(
         if len(path) == depth:
             deepest.setdefault(path, []).append((path, detail))
     return deepest.values()
+
+
+def _is_of_length(detail: Mapping[str, Any]) -> bool:
+    """Whether a list was wanted and given, of another length."""
+    lacks_item = detail["type"] == "missing" and isinstance(detail["loc"][-1], int)
+    return lacks_item or detail["type"] in _LENGTHS
 
 
 def _is_choice(group: list[tuple[Path, Mapping[str, Any]]]) -> bool:
@@ -141,6 +150,8 @@ def _problem(group: list[tuple[Path, Mapping[str, Any]]], raw: Mapping[str, Any]
         return unknown_key(path, raw)
     if kind in ("missing", "component_missing_type"):
         name = detail["loc"][-1] if kind == "missing" else _type_key(path)
+        if isinstance(name, int):
+            return Problem(path, _must_be(path, "longer", raw))
         return Problem(path, f"missing key '{name}' in {_table(path, raw)}")
     if kind == "component_unknown_type":
         return _unknown_type(path, detail["msg"], raw)
@@ -261,7 +272,8 @@ def _document_path(
             union = path if union is None else union
             continue
         path = (*path, part)
-    return path, None if detail["type"] == "missing" else union
+    is_key = detail["type"] == "missing" and isinstance(detail["loc"][-1], str)
+    return path, None if is_key else union
 
 
 def _holds(value: Any, part: str | int) -> bool:

@@ -206,6 +206,8 @@ def test_layers(parse, good, layer, message):
 PROBES = [
     ('kernel = "x"', '28: [model] layers[1].kernel must be an integer or a list, got "x"'),
     ("kernel = [1, true]", "32: [model] layers[1].kernel[1] must be an integer, got true"),
+    ("kernel = [1]", "28: [model] layers[1].kernel must be longer, got [1]"),
+    ("kernel = [1, 2, 3]", "28: [model] layers[1].kernel must have at most 2 items"),
     ("kernel = 2.5", "28: [model] layers[1].kernel must be an integer or a list, got 2.5"),
     (
         'mode = "sane"',

@@ -164,7 +164,7 @@ def test_what_is_no_image_is_refused(name):
 
 @pytest.mark.parametrize("name", ["random_crop", "cutout"])
 def test_a_fill_that_cannot_be_stored_is_refused(name):
-    for fill, shown in [(0.5, "0.5"), (256.0, "256"), (-1.0, "-1"), (float("nan"), "nan")]:
+    for fill, shown in [(0.5, "0.5"), (256.0, "256"), (-1.0, "-1")]:
         assert refusal({"type": name, "fill": fill}) == (
             f"transform '{name}' cannot fill with {shown} what is stored as uint8"
         )
