@@ -98,7 +98,7 @@ def prepare(
         for index, change in enumerate(config.data.transforms):
             with placed(f"data.transforms[{index}]"):
                 change.setup(splits.input_spec, splits.target_spec, len(splits.classes))
-    found = tuple(remarks(config, model, len(splits.train)))
+    found = tuple(remarks(config, model, splits))
     return Prepared(config, model, splits, backend, reason, found)
 
 

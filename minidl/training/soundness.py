@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from minidl import ops
 from minidl.data import Splits
 from minidl.data.batches import batch_count
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 _APPLIES = {"cross_entropy": "softmax", "ctc": "softmax", "binary_cross_entropy": "sigmoid"}
 """Losses that take logits, and what they apply to them."""
 
+_LARGE = 100.0
+"""Targets of this size are learnt slowly: first outputs are about 1."""
+
 
 def check_network(config: Config, model: Model, splits: Splits) -> None:
     """Raise ConfigError if what the network does cannot be what was meant.
@@ -38,9 +43,14 @@ def check_network(config: Config, model: Model, splits: Splits) -> None:
     _check_foresight(config, model, splits)
 
 
-def remarks(config: Config, model: Model, samples: int) -> list[str]:
-    """Return what is likely a mistake, in words for whoever trains on ``samples`` samples."""
-    found = [_last_layer(config, model), _warm_up(config, samples), _validation(config)]
+def remarks(config: Config, model: Model, splits: Splits) -> list[str]:
+    """Return what is likely a mistake, in words for whoever trains."""
+    found = [
+        _last_layer(config, model),
+        _warm_up(config, len(splits.train)),
+        _validation(config),
+        _large_targets(config, splits),
+    ]
     return [remark for remark in found if remark]
 
 
@@ -102,8 +112,8 @@ def _last_layer(config: Config, model: Model) -> str:
     if applied is None or last.type_name not in ("softmax", "sigmoid"):
         return ""
     return (
-        f"{last.label} makes probabilities, but {label_of(config.loss)} takes logits and applies "
-        f"{applied} itself; leave the layer out"
+        f"{last.label} makes probabilities, but the {label_of(config.loss)} takes logits and "
+        f"applies {applied} itself; leave the layer out"
     )
 
 
@@ -128,4 +138,19 @@ def _validation(config: Config) -> str:
         return ""
     return (
         f"[data] validation = {share:g} does nothing with {dataset.label}: {dataset.validates_by}"
+    )
+
+
+def _large_targets(config: Config, splits: Splits) -> str:
+    dataset, targets = config.data.dataset, splits.train.targets
+    if config.data.reconstruct or getattr(dataset, "standardize_targets", True):
+        return ""
+    if not isinstance(targets, np.ndarray) or targets.dtype.kind != "f":
+        return ""
+    size = float(abs(targets).mean())
+    if size < _LARGE:
+        return ""
+    return (
+        f"the targets of {dataset.label} are {size:.3g} in size, the mean of all, far from what a "
+        f"network gives at first; set standardize_targets = true"
     )

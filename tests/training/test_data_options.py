@@ -54,6 +54,21 @@ def test_a_resumed_run_is_the_run_that_never_stopped(small, tmp_path, step):
     assert checkpoint_bytes(tmp_path / "parts") == checkpoint_bytes(tmp_path / "whole")
 
 
+def test_a_metric_that_keeps_every_score_is_resumed_exactly(small, tmp_path):
+    config = small("training.metrics=['auc', 'accuracy']", "data.batch_size=200")
+    fit(config, output_dir=tmp_path / "whole")
+    run = RunDirectory.create(tmp_path / "parts", config)
+    stop = StopAt(10)
+    stop.trainer = make_trainer(prepare(config), run, stop)
+    with pytest.raises(Interrupted):
+        train(stop.trainer)
+    (state,) = run.checkpoints.glob("step-00000010/state.json")
+    assert '"zlib"' in state.read_text()
+    resume(tmp_path / "parts")
+    whole, parts = ((tmp_path / n / "metrics.jsonl").read_bytes() for n in ("whole", "parts"))
+    assert parts == whole
+
+
 def test_a_transform_that_does_not_fit_is_an_error_before_the_first_step(small):
     with pytest.raises(DataError) as caught:
         prepare(small('data.transforms=[{type="cutout", fill=0.5}]'))

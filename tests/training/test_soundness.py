@@ -130,8 +130,8 @@ def test_probabilities_before_a_loss_of_logits_are_remarked_upon(small):
     end = '{ type = "linear", units = 10, name = "out" }'
     prepared = prepare(small(replace=(end, f'{end}, {{ type = "softmax", name = "p" }}')))
     assert prepared.remarks == (
-        "layer 'p' (softmax, model.layers[5]) makes probabilities, but loss 'cross_entropy' takes "
-        "logits and applies softmax itself; leave the layer out",
+        "layer 'p' (softmax, model.layers[5]) makes probabilities, but the loss 'cross_entropy' "
+        "takes logits and applies softmax itself; leave the layer out",
     )
     assert prepare(small()).remarks == ()
 
@@ -154,6 +154,24 @@ def test_a_share_that_nothing_is_held_out_by_is_remarked_upon(text):
         f"[data] validation = 0.2 does nothing with dataset 'text' ({text('').data.dataset.path}): "
         "validation_fraction decides what validates",
     )
+
+
+def test_large_targets_that_are_not_standardised_are_remarked_upon(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.csv").write_text("x,y\n" + "".join(f"{i / 9},{i * 1e3}\n" for i in range(99)))
+    content = """
+data = { dataset = "csv", path = "p.csv", target = "y", test_fraction = 0.0 }
+model = { layers = [{ type = "linear", units = 1 }] }
+loss = { type = "mse" }
+optimizer = { type = "sgd" }
+"""
+    path = str(tmp_path / "net.toml")
+    assert prepare(parse_config(content, path)).remarks == (
+        f"the targets of dataset 'csv' ({tmp_path / 'p.csv'}) are 4.9e+04 in size, the mean of "
+        "all, far from what a network gives at first; set standardize_targets = true",
+    )
+    for override in ("data.standardize_targets=true", "data.reconstruct=true"):
+        assert prepare(parse_config(content, path, overrides=[override])).remarks == ()
 
 
 def test_python_is_warned(text):
