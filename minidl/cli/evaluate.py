@@ -23,9 +23,7 @@ def command(run: str, split: str | None, checkpoint: str, as_json: bool) -> None
     from minidl.training.run import RunDirectory
 
     prepared = load_prepared(RunDirectory.open(run), checkpoint)
-    if split is None:
-        there = {name for name, _ in prepared.splits.parts()}
-        split = next(name for name in ("test", "validation", "train") if name in there)
+    split = split or prepared.usual_split
     results = measure_part(prepared, split)
     if as_json:
         print_json({"run": run, "split": split, "checkpoint": checkpoint, "results": results})

@@ -53,6 +53,12 @@ class Prepared:
     device_reason: str
     remarks: tuple[str, ...] = ()
 
+    @property
+    def usual_split(self) -> str:
+        """What is measured unless something else is said: test, validation or train."""
+        there = [name for name, _ in self.splits.parts()]
+        return next(name for name in ("test", "validation", "train") if name in there)
+
     def part(self, split: str) -> Part:
         """Return the part called ``split``; raises DataError if the dataset has none."""
         part = getattr(self.splits, split)
@@ -338,10 +344,16 @@ def load_prepared(run: RunDirectory, checkpoint: str = "last") -> Prepared:
     return prepared
 
 
-def evaluate(run: str | Path, split: str = "test", checkpoint: str = "last") -> dict[str, float]:
-    """Measure a run's model on a part of its data: loss and metrics, by name."""
+def evaluate(
+    run: str | Path, split: str | None = None, checkpoint: str = "last"
+) -> dict[str, float]:
+    """Measure a run's model on a part of its data: loss and metrics, by name.
+
+    ``split`` is ``train``, ``validation`` or ``test``; by default the test part, or the validation
+    part where there is none.
+    """
     prepared = load_prepared(RunDirectory.open(run), checkpoint)
-    return measure_part(prepared, split)
+    return measure_part(prepared, split or prepared.usual_split)
 
 
 def measure_part(prepared: Prepared, split: str) -> dict[str, float]:

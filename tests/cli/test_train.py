@@ -11,6 +11,8 @@ import time
 import numpy as np
 import pytest
 
+from minidl.training import evaluate
+
 
 def test_train_prints_results_to_stdout_and_progress_to_stderr(cli, config):
     result = cli("train", config, "-o", "run")
@@ -112,7 +114,9 @@ def test_evaluate_takes_the_validation_part_where_there_is_no_test_part(cli, con
     np.savez(config.parent / "d.npz", **samples)
     assert cli("train", config, "-o", "run", "-q").code == 0
     assert cli("evaluate", "run").out.startswith("validation  loss ")
-    assert json.loads(cli("evaluate", "run", "--json").out)["split"] == "validation"
+    report = json.loads(cli("evaluate", "run", "--json").out)
+    assert report["split"] == "validation"
+    assert report["results"] == evaluate("run")
     result = cli("evaluate", "run", "--split", "test")
     assert (result.code, result.err) == (1, "error: the dataset 'npz' has no test part\n")
     assert cli("train", config, "-o", "all", "-q", "-s", "data.validation=0").code == 0
