@@ -121,8 +121,8 @@ def _train(trainer: Any, quiet: bool, verbose: int, no_progress: bool, as_json: 
     if best is not None and best["step"] != trainer.step:
         value = number_text(best["metric"], best["value"])
         click.echo(
-            f"best  epoch {best['epoch']}: validation {best['metric']} {value} (the results above "
-            f"are of the last weights; for these: minidl evaluate {path} --checkpoint best)"
+            f"best  validation {best['metric']} {value}, in epoch {best['epoch']}  "
+            f"(evaluate --checkpoint best)"
         )
     click.echo(f"run   {path}")
 

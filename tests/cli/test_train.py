@@ -209,8 +209,9 @@ def test_early_stopping_says_so_and_where_the_best_weights_are(cli, config):
     )
     assert "stopped early: no better validation accuracy for 1 epoch\n" in result.err
     best = result.out.splitlines()[1]
-    assert best.startswith("best  epoch 1: validation accuracy ")
-    assert best.endswith("for these: minidl evaluate run --checkpoint best)")
+    assert re.fullmatch(
+        r"best  validation accuracy [0-9.]+ %, in epoch 1  \(evaluate --checkpoint best\)", best
+    )
 
 
 def test_frozen_parameters_are_not_counted_as_trained(cli, config):
