@@ -94,6 +94,15 @@ def is_float(dtype: str) -> bool:
     return dtype in FLOATS
 
 
+def holds(dtype: str, value: float) -> bool:
+    """Whether an integer ``dtype``, or bool, has a number exactly among its values."""
+    if dtype == "bool":
+        return value in (0, 1)
+    bits, signed = _ITEM_SIZE[dtype] * 8, not dtype.startswith("u")
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1)) if signed else (0, 2**bits)
+    return low <= value < high and value == int(value)
+
+
 def promote(dtypes: Iterable[str]) -> str:
     """Return the dtype that values of ``dtypes`` are computed in together.
 

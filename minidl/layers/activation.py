@@ -10,7 +10,7 @@ from minidl import ops
 from minidl.errors import ShapeError
 from minidl.graph import Draw, Spec, Tensor, sample
 from minidl.layers.base import Layer, layer
-from minidl.layers.checks import check_float
+from minidl.layers.checks import check_float, check_inner_axis
 
 _OFF_ZERO = Draw((3, 4), kinks=(0.0,))
 
@@ -71,6 +71,9 @@ class Softmax(Layer):
 
     axis: int = -1
 
+    def build(self, x: Spec) -> None:
+        check_inner_axis(self.axis, x)
+
     def forward(self, x: Tensor) -> Tensor:
         return ops.softmax(x, axis=self.axis)
 
@@ -88,6 +91,9 @@ class LogSoftmax(Layer):
     samples = (sample((3, 4)), sample((2, 3, 4), axis=1))
 
     axis: int = -1
+
+    def build(self, x: Spec) -> None:
+        check_inner_axis(self.axis, x)
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.log_softmax(x, axis=self.axis)
@@ -266,6 +272,9 @@ class GLU(Layer):
 
     axis: int = -1
 
+    def build(self, x: Spec) -> None:
+        check_inner_axis(self.axis, x)
+
     def forward(self, x: Tensor) -> Tensor:
         return ops.glu(x, axis=self.axis)
 
@@ -285,6 +294,9 @@ class SwiGLU(Layer):
     samples = (sample((3, 4)), sample((2, 4, 3), axis=1))
 
     axis: int = -1
+
+    def build(self, x: Spec) -> None:
+        check_inner_axis(self.axis, x)
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.swiglu(x, axis=self.axis)

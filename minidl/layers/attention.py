@@ -156,6 +156,8 @@ class MultiHeadAttention(Layer):
         for spec in sequences:
             check_sequence(spec)
         query, key, value = _query_key_value(sequences)
+        if not query.shape[2]:
+            raise ShapeError(f"sequences of shape {query.shape} have no features")
         if query.shape[2] % self.num_heads:
             raise ShapeError(
                 f"num_heads = {self.num_heads} does not divide the width {query.shape[2]}"

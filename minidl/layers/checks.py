@@ -6,7 +6,7 @@ from typing import Any
 
 from minidl.errors import DtypeError, ShapeError
 from minidl.graph import Spec
-from minidl.graph.spec import is_float
+from minidl.graph.spec import is_float, normalize_axis
 
 _IMAGES = {
     3: ("sequences with channels", "(batch, channels, length)", "[1, 100]"),
@@ -31,6 +31,12 @@ def check_float(x: Spec) -> None:
             f"(x.astype('float32') / 255 for images), or put an 'embedding' before it if these "
             f"are indices"
         )
+
+
+def check_inner_axis(axis: int, x: Spec) -> None:
+    """Raise ShapeError if ``axis`` is none of ``x``, or the batch, whose samples stay apart."""
+    if normalize_axis(axis, x.ndim) == 0:
+        raise ShapeError(f"axis {axis} of {x.shape} is the batch; choose one behind it")
 
 
 def check_images(x: Spec, ndim: int = 4) -> None:

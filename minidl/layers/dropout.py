@@ -7,8 +7,9 @@ from typing import Annotated
 from annotated_types import Ge, Lt
 
 from minidl import ops
-from minidl.graph import Tensor, sample
+from minidl.graph import Spec, Tensor, sample
 from minidl.layers.base import Context, Layer, layer
+from minidl.layers.checks import check_float
 
 
 @layer("dropout")
@@ -30,6 +31,9 @@ class Dropout(Layer):
     samples = (sample((4, 5), p=0.3),)
 
     p: Annotated[float, Ge(0), Lt(1)] = 0.5
+
+    def build(self, x: Spec) -> None:
+        check_float(x)
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         if not context.training or self.p == 0:

@@ -21,6 +21,7 @@ from minidl.ops.norm import (
     scale_to_one,
 )
 
+_LONE = "one value alone, of which nothing is left when the mean is subtracted"
 Positive = Annotated[float, Gt(0)]
 Share = Annotated[float, Ge(0), Le(1)]
 
@@ -266,6 +267,8 @@ class GroupNorm(Layer):
 
     def build(self, x: Spec) -> None:
         check_channels(x)
+        if math.prod(x.shape[1:]) == self.num_groups:
+            raise ShapeError(f"each of its {self.num_groups} groups is {_LONE}")
         if self.affine:
             declare_affine(self, x.shape[1:2])
 
@@ -317,6 +320,8 @@ class InstanceNorm(RunningNorm):
         super().build(x)
         if x.ndim < 3:
             raise ShapeError(f"it takes a batch of shape (N, C, L, …), not {x.shape}")
+        if math.prod(x.shape[2:]) == 1 and not self.track_running_stats:
+            raise ShapeError(f"each channel of a sample is {_LONE}")
 
 
 def declare_affine(owner: Layer, shape: tuple[int, ...], bias: bool = True) -> None:
@@ -336,11 +341,13 @@ def check_channels(x: Spec) -> None:
 def last_axes(x: Spec, wanted: int | tuple[int, ...] | None) -> tuple[int, ...]:
     """Return the shape of the last axes of ``x``, which must be the one that is ``wanted``."""
     check_float(x)
+    if wanted == ():
+        raise ShapeError("normalized_shape is [], which names no axis to normalise over")
     shape = (wanted,) if isinstance(wanted, int) else wanted or x.shape[-1:]
-    if x.ndim <= len(shape):
-        raise ShapeError(
-            f"it takes a batch with {len(shape)} more axes, to normalise over; not shape {x.shape}"
-        )
+    count = max(len(shape), 1)
+    if x.ndim <= count:
+        axes = "1 more axis" if count == 1 else f"{count} more axes"
+        raise ShapeError(f"it takes a batch with {axes} to normalise over, not shape {x.shape}")
     found = x.shape[x.ndim - len(shape) :]
     if found != shape:
         raise ShapeError(

@@ -434,6 +434,8 @@ class GlobalPool(Layer):
         axis = normalize_axis(self.axis, x.ndim)
         if axis == 0:
             raise ShapeError(f"axis {self.axis} is the batch; name that of the channels")
+        if not all(x.shape[place] for place in self.places(x.ndim)):
+            raise ShapeError(f"an input of shape {x.shape} has no places to pool over")
         if padding is None:
             return
         if padding.dtype != "bool":

@@ -12,7 +12,7 @@ from minidl import ops
 from minidl.component import make
 from minidl.errors import DtypeError, ShapeError
 from minidl.graph import Draw, Spec, Tensor, sample
-from minidl.graph.spec import is_float
+from minidl.graph.spec import holds, is_float
 from minidl.initializers import Initializer
 from minidl.layers.base import Layer, layer
 from minidl.layers.checks import check_padding_mask, check_sequence
@@ -112,7 +112,7 @@ class PaddingMask(Layer):
                 f"it takes sequences, of shape (batch, time) or (batch, time, features), "
                 f"not {x.shape}"
             )
-        if not is_float(x.dtype) and self.value != int(self.value):
+        if not is_float(x.dtype) and not holds(x.dtype, self.value):
             raise DtypeError(f"value = {self.value} cannot occur in {x.dtype}")
 
     def forward(self, x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt, Lt
 
 from minidl.component import make
-from minidl.errors import ConfigError, ShapeError
+from minidl.errors import ConfigError, DtypeError, ShapeError
 from minidl.graph import Draw, Spec, Tensor, sample
 from minidl.initializers import Initializer
 from minidl.layers.attention import check_heads
@@ -57,7 +57,11 @@ class Transformer(Layer):
         """Take in the mlp, and a norm and a dropout for each of ``parts``."""
         inner = self.child("linear1", self._linear(round(self.mlp_ratio * x.shape[2])), x)
         inner = self.child("activation", self.activation.copy(), inner)
-        self.child("linear2", self._linear(x.shape[2]), inner)
+        if self.child("linear2", self._linear(x.shape[2]), inner) != x:
+            raise ShapeError(
+                f"the activation '{self.activation.type_name}' gives {inner}, which does not lead "
+                f"back to {x}"
+            )
         for number in range(1, parts + 1):
             if self.child(f"norm{number}", self.norm.copy(), x) != x:
                 raise ShapeError(f"the norm '{self.norm.type_name}' changes the shape")
@@ -139,6 +143,12 @@ class TransformerBlock(Transformer):
 
     def build(self, x: Spec, *mask: Spec) -> None:
         check_sequence(x)
+        for other in mask:
+            if other.dtype != "bool":
+                raise DtypeError(
+                    f"behind the sequence it takes a padding mask (bool), not {other.dtype}; a "
+                    f"memory is what 'transformer_decoder_block' takes"
+                )
         self.attention("self_attn", x, *mask, causal=self.causal, rotary=self.rotary)
         self.around(x, 2)
 

@@ -10,7 +10,14 @@ from typing import Any
 from minidl.backends.dtypes import dtype_object
 from minidl.errors import DtypeError, GraphError, ShapeError
 from minidl.graph.op import op, sample
-from minidl.graph.spec import DEFAULT_FLOAT, DEFAULT_INTEGER, Spec, check_dtype, is_float
+from minidl.graph.spec import (
+    DEFAULT_FLOAT,
+    DEFAULT_INTEGER,
+    Spec,
+    check_dtype,
+    holds,
+    is_float,
+)
 from minidl.ops.shape import broadcast_to, shape_tuple
 
 _NO_INPUTS = "it has no inputs"
@@ -327,8 +334,6 @@ def _number(value: Any, dtype: str) -> bool | int | float:
         return bool(value)
     if is_float(dtype):
         return float(value)
-    bits = int(dtype.lstrip("uint"))
-    low, high = (0, 2**bits) if dtype[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1))
-    if not (low <= value < high and value == int(value)):
+    if not holds(dtype, value):
         raise DtypeError(f"{value} is no value of dtype {dtype}")
     return int(value)

@@ -189,7 +189,7 @@ def test_shapes_that_do_not_fit_are_refused_with_the_numbers():
             "[3, 4] (its input is float32[2, 3, 4])"
         )
         assert refusal({"type": name, "normalized_shape": [3, 5]}, (3, 5)) == (
-            start.format(name) + "it takes a batch with 2 more axes, to normalise over; not shape "
+            start.format(name) + "it takes a batch with 2 more axes to normalise over, not shape "
             "(3, 5) (its input is float32[3, 5])"
         )
 

@@ -217,7 +217,7 @@ X = np.array([[-1.0, 0.0, 2.0], [0.5, -3.0, 1.0]])
         ("sigmoid", 1 / (1 + np.exp(-X))),
         ("tanh", np.tanh(X)),
         ("softmax", np.exp(X) / np.exp(X).sum(1, keepdims=True)),
-        ({"type": "softmax", "axis": 0}, np.exp(X) / np.exp(X).sum(0)),
+        ({"type": "softmax", "axis": 1}, np.exp(X) / np.exp(X).sum(1, keepdims=True)),
         ("log_softmax", X - np.log(np.exp(X).sum(1, keepdims=True))),
     ],
 )
