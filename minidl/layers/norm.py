@@ -21,7 +21,6 @@ from minidl.ops.norm import (
     scale_to_one,
 )
 
-_LONE = "one value alone, of which nothing is left when the mean is subtracted"
 Positive = Annotated[float, Gt(0)]
 Share = Annotated[float, Ge(0), Le(1)]
 
@@ -267,8 +266,6 @@ class GroupNorm(Layer):
 
     def build(self, x: Spec) -> None:
         check_channels(x)
-        if math.prod(x.shape[1:]) == self.num_groups:
-            raise ShapeError(f"each of its {self.num_groups} groups is {_LONE}")
         if self.affine:
             declare_affine(self, x.shape[1:2])
 
@@ -321,7 +318,10 @@ class InstanceNorm(RunningNorm):
         if x.ndim < 3:
             raise ShapeError(f"it takes a batch of shape (N, C, L, …), not {x.shape}")
         if math.prod(x.shape[2:]) == 1 and not self.track_running_stats:
-            raise ShapeError(f"each channel of a sample is {_LONE}")
+            raise ShapeError(
+                f"each channel of a sample of shape {x.shape[1:]} is one value, of which nothing is "
+                f"left when the mean is subtracted"
+            )
 
 
 def declare_affine(owner: Layer, shape: tuple[int, ...], bias: bool = True) -> None:
