@@ -36,11 +36,14 @@ class Dataset(Component):
         Fields that name files or folders; a config resolves them relative to its own place.
     validates_by : str
         What decides which samples validate, in place of the share that a config names.
+    predicts_inputs : bool
+        Whether the target of a place is the input of the next, which a network must not see.
     """
 
     kind: ClassVar[str] = "dataset"
     paths: ClassVar[tuple[str, ...]] = ()
     validates_by: ClassVar[str] = ""
+    predicts_inputs: ClassVar[bool] = False
 
     # -- for authors -------------------------------------------------------------------------
 
@@ -113,6 +116,11 @@ class Dataset(Component):
     def target_names(self) -> tuple[str, ...]:
         """What the data calls each value that is to be predicted; empty where it has no names."""
         return ()
+
+    @property
+    def filling(self) -> float | None:
+        """What sequences shorter than others are filled up with; None where they are not."""
+        return None
 
     def real_steps(self, inputs: np.ndarray) -> np.ndarray | None:
         """Return which steps of stored sequences are no padding, bool of shape (samples, steps).

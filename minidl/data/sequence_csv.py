@@ -207,6 +207,11 @@ class SequenceCsv(Csv):
             return None
         return self.group, self._read(path, {}).labels(self.group).names
 
+    @property
+    def filling(self) -> float | None:
+        """The padding, where sequences have rows of their own."""
+        return self.padding if self.group else None
+
     def real_steps(self, inputs: np.ndarray) -> np.ndarray | None:
         """Return which steps are no padding, where sequences have rows of their own."""
         return (inputs != self.padding).any(axis=-1) if self.group else None

@@ -119,6 +119,7 @@ class Text(Dataset):
 
     paths: ClassVar[tuple[str, ...]] = ("path",)
     validates_by: ClassVar[str] = "validation_fraction decides what validates"
+    predicts_inputs: ClassVar[bool] = True
 
     path: str = ""
     corpus: str = ""

@@ -27,6 +27,11 @@ class Loss(Component):
     averaged : bool
         Whether the loss of a batch is a mean; otherwise it is a sum. By it the losses of several
         batches are joined.
+    applies : str
+        The layer whose function the loss applies to what it is given, ``"softmax"``; a network is
+        not to end with it.
+    takes_log_probabilities : bool
+        Whether predictions must be logarithms of probabilities that add up to 1.
     on_infinity : str
         What to do where the loss becomes infinite by itself, not by what the network gives.
     least_samples : int
@@ -38,6 +43,8 @@ class Loss(Component):
     multilabel: ClassVar[bool | None] = None
     metrics: ClassVar[tuple[Any, ...]] = ()
     averaged: ClassVar[bool] = True
+    applies: ClassVar[str] = ""
+    takes_log_probabilities: ClassVar[bool] = False
     on_infinity: ClassVar[str] = ""
     least_samples: ClassVar[int] = 1
 

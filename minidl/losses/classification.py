@@ -82,6 +82,8 @@ class CrossEntropy(_OfClasses):
         The axis of the classes. Images of logits, (batch, classes, height, width), take 1.
     """
 
+    applies = "softmax"
+
     label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
@@ -115,6 +117,8 @@ class NegativeLogLikelihood(_OfClasses):
         The axis of the classes.
     """
 
+    takes_log_probabilities = True
+
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
         if is_float(target.dtype):
             raise DtypeError(
@@ -142,6 +146,7 @@ class KLDivergence(Loss):
 
     task = "classification"
     metrics = ("accuracy",)
+    takes_log_probabilities = True
 
     log_target: bool = False
 
@@ -180,6 +185,7 @@ class BinaryCrossEntropy(Loss):
     task = "classification"
     metrics = ("accuracy",)
     multilabel = True
+    applies = "sigmoid"
 
     pos_weight: Annotated[float, Gt(0)] | list[Annotated[float, Gt(0)]] | None = None
 
@@ -267,6 +273,7 @@ class CTC(Loss):
 
     task = "classification"
     metrics = ("label_error_rate",)
+    applies = "softmax"
     on_infinity = (
         "a target has more labels than its steps of time can spell, equal neighbours needing a "
         "blank between them; shorten it, or set zero_infinity = true in [loss]"

@@ -13,19 +13,13 @@ import numpy as np
 from minidl import ops
 from minidl.data import Splits
 from minidl.data.batches import batch_count
-from minidl.data.sequence_csv import SequenceCsv
-from minidl.data.text import Text
 from minidl.errors import ConfigError, placed
 from minidl.layers.position import PaddingMask
 from minidl.losses.base import label_of
-from minidl.losses.classification import KLDivergence, NegativeLogLikelihood
 from minidl.training.model import Model
 
 if TYPE_CHECKING:
     from minidl.config import Config
-
-_APPLIES = {"cross_entropy": "softmax", "ctc": "softmax", "binary_cross_entropy": "sigmoid"}
-"""Losses that take logits, and what they apply to them."""
 
 _LARGE = 100.0
 """Targets of this size are learnt slowly: first outputs are about 1."""
@@ -56,20 +50,20 @@ def remarks(config: Config, model: Model, splits: Splits) -> list[str]:
 
 def _check_padding(config: Config, model: Model) -> None:
     dataset = config.data.dataset
-    if not isinstance(dataset, SequenceCsv) or not dataset.group:
+    if dataset.filling is None:
         return
     for layer in model.root.all_layers():
-        if isinstance(layer, PaddingMask) and layer.value != dataset.padding:
+        if isinstance(layer, PaddingMask) and layer.value != dataset.filling:
             with placed(layer.place):
                 raise ConfigError(
                     f"{layer.label} looks for value = {layer.value:g}, but {dataset.label} fills "
-                    f"sequences up with padding = {dataset.padding:g}; let both be the same"
+                    f"sequences up with padding = {dataset.filling:g}; let both be the same"
                 )
 
 
 def _check_log_probabilities(config: Config, model: Model, splits: Splits) -> None:
     loss = config.loss
-    if not isinstance(loss, NegativeLogLikelihood | KLDivergence):
+    if not loss.takes_log_probabilities:
         return
     inputs, _ = splits.train.span(0, 1)
     sums = ops.exp(model(inputs)).sum(axis=getattr(loss, "axis", -1)).numpy().reshape(-1)
@@ -84,7 +78,7 @@ def _check_log_probabilities(config: Config, model: Model, splits: Splits) -> No
 
 def _check_foresight(config: Config, model: Model, splits: Splits) -> None:
     dataset = config.data.dataset
-    if not isinstance(dataset, Text):
+    if not dataset.predicts_inputs:
         return
     inputs, _ = splits.train.span(0, 1)
     other = inputs.copy()
@@ -108,8 +102,8 @@ def _check_foresight(config: Config, model: Model, splits: Splits) -> None:
 
 def _last_layer(config: Config, model: Model) -> str:
     *_, last = model.root.all_layers()
-    applied = _APPLIES.get(config.loss.type_name)
-    if applied is None or last.type_name not in ("softmax", "sigmoid"):
+    applied = config.loss.applies
+    if not applied or last.type_name not in ("softmax", "sigmoid"):
         return ""
     return (
         f"{last.label} makes probabilities, but the {label_of(config.loss)} takes logits and "
