@@ -319,8 +319,8 @@ class InstanceNorm(RunningNorm):
             raise ShapeError(f"it takes a batch of shape (N, C, L, …), not {x.shape}")
         if math.prod(x.shape[2:]) == 1 and not self.track_running_stats:
             raise ShapeError(
-                f"each channel of a sample of shape {x.shape[1:]} is one value, of which nothing is "
-                f"left when the mean is subtracted"
+                f"each channel of a sample of shape {x.shape[1:]} is one value, of which nothing "
+                f"is left when the mean is subtracted"
             )
 
 

@@ -118,7 +118,7 @@ def check_quantities(part: Component, prediction: Tensor, target: Tensor) -> Ten
 
 
 def check_range(targets: Any, low: float, high: float, first: int) -> None:
-    """Raise ValueError naming the first of ``targets`` outside a range; ``first`` counts samples."""
+    """Raise ValueError naming the first target outside a range; ``first`` counts samples."""
     wrong = (targets < low) | (targets > high)
     if wrong.any():
         sample, value = first_of(wrong, targets)

@@ -161,7 +161,8 @@ class KLDivergence(Loss):
         return apart.sum(axis=-1).mean()
 
     def check_targets(self, targets: Any, first: int = 0) -> None:
-        check_range(targets, *((-math.inf, 0) if self.log_target else (0, 1)), first)
+        low, high = (-math.inf, 0) if self.log_target else (0, 1)
+        check_range(targets, low, high, first)
 
     def output(self, prediction: Tensor) -> Tensor:
         return ops.exp(prediction)

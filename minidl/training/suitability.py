@@ -1,4 +1,4 @@
-"""Whether data, network and loss go together: receives all three, raises an error if they do not."""
+"""Whether data, network and loss go together: receives all three, raises an error if not."""
 
 from __future__ import annotations
 
