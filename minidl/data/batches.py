@@ -15,7 +15,7 @@ from minidl.data.draws import BALANCE, EXTRA, SHUFFLE, TEST, VALIDATION, Draws, 
 from minidl.data.parts import LazyArray, Part
 from minidl.data.prefetch import prefetched
 from minidl.data.transforms import Transform
-from minidl.errors import DataError
+from minidl.errors import DataError, placed
 
 __all__ = ["TEST", "VALIDATION", "batch_count", "batches", "hold_out", "split_rows"]
 
@@ -140,7 +140,8 @@ def batches(
     """
     count = batch_count(len(part), batch_size, drop_last)
     part = part.in_epoch(seed, epoch) if shuffle else part
-    order = _order(part, seed, epoch, shuffle, sampler)
+    with placed("data.sampler"):
+        order = _order(part, seed, epoch, shuffle, sampler)
     made = _batches(part, batch_size, order, range(start, count))
     if transforms:
         made = _transformed(made, transforms, seed, epoch, start)

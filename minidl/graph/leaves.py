@@ -110,6 +110,11 @@ def _default_dtype(data: Any) -> str | None:
     if isinstance(first, Tensor):
         return first.dtype
     flat = _scalars(data)
+    for value in flat:
+        if value is None or isinstance(value, str | bytes):
+            raise DtypeError(
+                f"cannot make a tensor from {type(data).__name__}: {value!r} is not a number"
+            )
     if any(isinstance(value, float) for value in flat):
         return DEFAULT_FLOAT
     if flat and all(isinstance(value, bool) for value in flat):

@@ -27,7 +27,7 @@ from minidl.training.model import Model
 from minidl.training.reporter import Reporter
 from minidl.training.run import RunDirectory
 from minidl.training.soundness import check_network, remarks
-from minidl.training.suitability import check_fit
+from minidl.training.suitability import check_fit, check_transforms
 from minidl.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -104,6 +104,9 @@ def prepare(
         for index, change in enumerate(config.data.transforms):
             with placed(f"data.transforms[{index}]"):
                 change.setup(splits.input_spec, splits.target_spec, len(splits.classes))
+        if config.data.transforms and not outline:
+            with use_backend(backend):
+                check_transforms(config, splits, measuring_steps(model))
     found = tuple(remarks(config, model, splits))
     return Prepared(config, model, splits, backend, reason, found)
 

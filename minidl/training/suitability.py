@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minidl.data import Splits
-from minidl.errors import ConfigError, DataError, ShapeError, placed
+from minidl.data.draws import Draws
+from minidl.errors import ConfigError, DataError, DtypeError, ShapeError, placed
 from minidl.graph import Spec
+from minidl.training.step import Steps, spec_of
 
 if TYPE_CHECKING:
     from minidl.config import Config
@@ -40,6 +42,27 @@ def check_fit(config: Config, splits: Splits, output: Spec) -> None:
     _check_size(config, splits)
     if not config.data.reconstruct:
         _check_targets(config, splits)
+
+
+def check_transforms(config: Config, splits: Splits, steps: Steps) -> None:
+    """Raise an error if network, loss and metrics do not take what the transforms make of a batch.
+
+    Raises
+    ------
+    ShapeError, DtypeError
+    """
+    size = min(config.data.batch_size, len(splits.train))
+    inputs, targets = splits.train.span(0, size)
+    for index, change in enumerate(config.data.transforms):
+        inputs, targets = change(inputs, targets, Draws(config.seed, 0, 0, index))
+    specs = spec_of(inputs), spec_of(targets)
+    try:
+        steps.trace_evaluate(*specs)
+    except (ShapeError, DtypeError) as error:
+        made = f"inputs of {specs[0]} and targets of {specs[1]}"
+        found = type(error)(f"{error}; the transforms make {made} of a batch")
+        found.place = error.place
+        raise found from None
 
 
 def _check_outputs(config: Config, splits: Splits, output: Spec) -> None:

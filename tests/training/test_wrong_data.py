@@ -131,6 +131,25 @@ def net(data=VECTORS, layers=TWO, loss='type = "cross_entropy"', training=""):
             "'ctc' takes it",
         ),
         (
+            {
+                "data": f'{VECTORS}\ntransforms = ["mixup"]',
+                "loss": 'type = "nll"',
+                "layers": f'{TWO}, "log_softmax"',
+            },
+            DtypeError,
+            "n.toml:13:1: loss 'nll': targets must be integer classes, not float32; for "
+            "probabilities use the loss 'kl_div'; the transforms make inputs of float32[2, 2] and "
+            "targets of float32[2, 2] of a batch",
+        ),
+        (
+            {
+                "data": f'{VECTORS.replace("[0, 1, 1, 0]", INPUTS)}\nsampler = "balanced"',
+                "loss": 'type = "mse"',
+            },
+            DataError,
+            "n.toml:6:11: sampler = 'balanced' draws an order of its own; leave shuffle = true",
+        ),
+        (
             {"loss": 'type = "triplet_margin"'},
             ConfigError,
             "n.toml:6:14: the loss 'triplet_margin' needs batches of 3 samples or more; here they "
