@@ -10,9 +10,10 @@ from typing import Annotated, Any
 from annotated_types import Ge
 
 from minidl import ops
-from minidl.errors import ShapeError
+from minidl.errors import ConfigError, ShapeError
 from minidl.graph import Tensor, tensor
 from minidl.graph.spec import INTEGERS, is_float
+from minidl.losses import Loss
 from minidl.losses.base import check_values
 from minidl.losses.classification import check_logits, place_of_axis
 from minidl.metrics.base import Metric, metric, ratio
@@ -37,6 +38,21 @@ class OfClasses(Metric):
     axis: int | None = field(default=None, kw_only=True)
     ignore_index: int | None = field(default=None, kw_only=True)
     multilabel: bool | None = field(default=None, kw_only=True)
+
+    def suited_to(self, loss: Loss) -> Metric:
+        """Return the metric that is measured beside ``loss``; see :meth:`Metric.suited_to`.
+
+        Raises
+        ------
+        ConfigError
+            If the loss is of values, whose predictions are no logits.
+        """
+        if loss.task == "regression":
+            raise ConfigError(
+                f"metric '{self.type_name}' is of classes, and the loss '{loss.type_name}' of "
+                f"values; choose a metric of values or a loss of classes"
+            )
+        return super().suited_to(loss)
 
     def positions(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return logits (n, classes), integer classes (n,) and, unless all count, which do.

@@ -80,4 +80,8 @@ def metrics_of(config: Config) -> Sequence[Metric]:
                 f"[training] metrics: two results are called '{twice}'; give one metric a name of "
                 f"its own: {{ type = ..., name = ... }}"
             )
-    return [metric.suited_to(config.loss) for metric in chosen]
+    suited = []
+    for index, metric in enumerate(chosen):
+        with placed(f"training.metrics[{index}]"):
+            suited.append(metric.suited_to(config.loss))
+    return suited

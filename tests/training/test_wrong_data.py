@@ -78,6 +78,17 @@ def net(data=VECTORS, layers=TWO, loss='type = "cross_entropy"', training=""):
             "a metric of classes",
         ),
         (
+            {
+                "data": f"inputs = {INPUTS}\ntargets = [0.0, 1.0, 0.5, 0.0]",
+                "layers": '{ type = "linear", units = 1 }',
+                "loss": 'type = "mse"',
+                "training": 'metrics = ["mae", "accuracy"]',
+            },
+            ConfigError,
+            "n.toml:19:19: metric 'accuracy' is of classes, and the loss 'mse' of values; choose a "
+            "metric of values or a loss of classes",
+        ),
+        (
             {"data": f"inputs = {INPUTS}\ntargets = [0, 1, -1, 0]"},
             DataError,
             "n.toml:2:1: dataset 'inline': train target 2 is class -1; the 2 classes count from 0",
