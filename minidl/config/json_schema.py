@@ -11,7 +11,8 @@ from minidl import registry
 from minidl.component import schema_of
 from minidl.config.schema import BatchConfig, General, ModelConfig, TrainingConfig
 
-_ATTRIBUTE = re.compile(r"^(\w+(?:, \w+)*) : .*\n((?:    .*\n?|\n(?=    ))+)", re.MULTILINE)
+_ATTRIBUTE = re.compile(r"^(\w+(?:, \w+)*)(?: : .*)?\n((?:    .*\n?|\n(?=    ))+)", re.MULTILINE)
+_AS_FOR = re.compile(r"^As for ``(\w+)``(?:; (.*))?")
 _KINDS = ("layer", "initializer", "loss", "metric", "optimizer", "schedule", "transform")
 
 
@@ -92,13 +93,26 @@ def _fields(cls: type, definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def descriptions(cls: type) -> dict[str, str]:
-    """Return what the docstrings of ``cls`` and its bases tell of each attribute."""
+    """Return what the docstrings of ``cls`` and its bases tell of each attribute.
+
+    Where one says "As for" another part of its kind, what is said there stands in its place.
+    """
     told: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         section = (inspect.cleandoc(base.__doc__ or "")).partition("Attributes\n----------\n")[2]
         for names, text in _ATTRIBUTE.findall(section.partition("\n---")[0]):
             told |= dict.fromkeys(re.split(r",\s*", names), " ".join(text.split()))
-    return told
+    return {name: _looked_up(cls, name, text) for name, text in told.items()}
+
+
+def _looked_up(cls: type, name: str, text: str) -> str:
+    """Return what is said of a field elsewhere, if its description refers to there."""
+    found = _AS_FOR.match(text)
+    other = None if found is None else registry.find(getattr(cls, "kind", ""), found[1])
+    if found is None or other is None:
+        return text
+    also = f" {found[2][:1].upper()}{found[2][1:]}" if found[2] else ""
+    return descriptions(other).get(name, text) + also
 
 
 def _generator() -> Any:

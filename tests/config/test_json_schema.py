@@ -5,7 +5,9 @@ import json
 import pytest
 
 from minidl import registry
+from minidl.component import config_fields
 from minidl.config import config_from_dict, json_schema, parse_config
+from minidl.config.json_schema import descriptions
 from minidl.errors import ConfigError
 
 
@@ -141,3 +143,19 @@ def test_it_agrees_with_the_loader(schema, good, change):
     except ConfigError:
         loads = False
     assert accepts(schema, table, schema) == loads
+
+
+PARTS = [
+    entry.value
+    for kind in ("layer", "initializer", "loss", "metric", "optimizer", "schedule", "dataset")
+    for entry in registry.entries(kind)
+    if entry.source == "minidl"
+]
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: f"{part.kind}-{part.type_name}")
+def test_every_field_of_every_part_is_described(part):
+    told = descriptions(part)
+    names = {field.name for field in config_fields(part)} - set(part.common)
+    assert {name for name in names if not told.get(name)} == set()
+    assert not [text for text in told.values() if text.startswith("As for ``")]
