@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 SPLITS = ("train", "validation")
 _BEGIN = "  epoch      time"
 _LABEL = max(map(len, SPLITS))
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def make_reporter(quiet: bool, verbose: int, progress: bool) -> Reporter:
@@ -104,48 +106,43 @@ def say(line: str) -> None:
 
 
 class Table:
-    """Epochs and what was measured in them, in columns: parts side by side where there is room.
+    """Epochs and what was measured in them: in columns, or, where that is too wide, as text.
 
     Parameters
     ----------
     parts : mapping
         Results of the first epoch, by part.
     width : int
-        Of the terminal; where side by side would be wider, each part has a row of its own.
+        Of the terminal.
     """
 
     def __init__(self, parts: Mapping[str, Mapping[str, float]], width: int) -> None:
-        self.parts = parts
         self.widths = {name: max(len(name) + 2, 10) for part in parts.values() for name in part}
-        self.stacked = len(self.head_beside()[1]) > width
-
-    def head(self) -> list[str]:
-        """Return the lines above the first epoch."""
-        if not self.stacked:
-            return self.head_beside()
-        names = "".join(name.rjust(width) for name, width in self.widths.items())
-        return [_BEGIN + "  " + " " * _LABEL + names]
-
-    def head_beside(self) -> list[str]:
-        """Return the part above each group of columns, and its loss and metrics below."""
+        self.width = width
         above, below = " " * len(_BEGIN), _BEGIN
-        for split, part in self.parts.items():
+        for split, part in parts.items():
             names = "".join(name.rjust(self.widths[name]) for name in part)
             above += "  " + split.rjust(self.widths["loss"]).ljust(len(names))
             below += "  " + names
-        return [above.rstrip(), below]
+        self.in_columns = len(below) <= width
+        self.head = [above.rstrip(), below] if self.in_columns else [_BEGIN]
 
     def rows(self, begin: str, parts: Mapping[str, Mapping[str, float]]) -> list[str]:
         """Return the lines of an epoch; ``begin`` stands before the first."""
-        cells = {
-            split: "".join(number_text(n, v).rjust(self.widths[n]) for n, v in part.items())
-            for split, part in parts.items()
-        }
-        if not self.stacked:
-            return [begin + "".join(f"  {row}" for row in cells.values())]
-        lines = [f"  {split.ljust(_LABEL)}{row}" for split, row in cells.items()]
-        indents = [begin] + [" " * len(begin)] * (len(lines) - 1)
-        return [indent + line for indent, line in zip(indents, lines, strict=True)]
+        if self.in_columns:
+            cells = (
+                "".join(number_text(n, v).rjust(self.widths[n]) for n, v in part.items())
+                for part in parts.values()
+            )
+            return [begin + "".join(f"  {row}" for row in cells)]
+        return [begin, *(line for split, part in parts.items() for line in self._text(split, part))]
+
+    def _text(self, split: str, part: Mapping[str, float]) -> list[str]:
+        pairs = (f"{name} {number_text(name, value)}" for name, value in part.items())
+        text = "  ".join(pair.replace(" ", _NO_BREAK) for pair in pairs)
+        first, rest = f"    {split.ljust(_LABEL)}  ", " " * (_LABEL + 6)
+        lines = textwrap.wrap(text, self.width, initial_indent=first, subsequent_indent=rest)
+        return [line.replace(_NO_BREAK, " ") for line in lines]
 
 
 class PlainReporter(Reporter):
@@ -170,7 +167,7 @@ class PlainReporter(Reporter):
         parts = {split: numbers(results[split]) for split in SPLITS if split in results}
         if self._table is None:
             self._table = Table(parts, shutil.get_terminal_size().columns)
-            for line in self._table.head():
+            for line in self._table.head:
                 self._print(line)
         begin = f"{progress.epoch}/{progress.epochs}".rjust(7) + self._clock()
         for line in self._table.rows(begin, parts):

@@ -20,6 +20,7 @@ class Result:
 def cli(capsys, monkeypatch, tmp_path):
     """Return a function that runs ``minidl ARGUMENTS`` in an empty directory."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
     for name in ("MINIDL_DEVICE", "MINIDL_DEBUG", "MINIDL_SEED", "MINIDL_BACKEND"):
         monkeypatch.delenv(name, raising=False)
 
