@@ -23,8 +23,9 @@ def command(
     """Show layers, shapes, parameters, FLOPs and memory of CONFIG's network."""
     loaded = read_config(config, overrides, device, backend, seed, plugins)
     from minidl.training import Model
+    from minidl.training.summary import summarize
 
-    summary = Model.from_config(loaded).summary()
+    summary = summarize(Model.from_config(loaded), loaded.optimizer)
     if as_json:
         print_json(summary.to_dict())
     else:

@@ -77,7 +77,7 @@ def command(
     if dry_run:
         from minidl.training.summary import summarize
 
-        summary = summarize(prepared.model)
+        summary = summarize(prepared.model, prepared.config.optimizer)
         if as_json:
             print_json(summary.to_dict())
         else:

@@ -7,6 +7,8 @@ from typing import Any
 
 from minidl.graph import placeholder, toposort
 from minidl.layers import Context, Layer
+from minidl.optimizers import Optimizer
+from minidl.optimizers.groups import assign
 from minidl.training.model import Model
 
 
@@ -76,8 +78,14 @@ class Summary:
         return "\n".join([table[0], rule, *table[1:], rule, *totals])
 
 
-def summarize(model: Model) -> Summary:
-    """Trace the forward pass of a model and count."""
+def summarize(model: Model, optimizer: Optimizer | None = None) -> Summary:
+    """Trace the forward pass of a model and count.
+
+    Parameters
+    ----------
+    optimizer : Optimizer, optional
+        What its groups freeze counts as not trained.
+    """
     batch = model.input_spec.shape[0]
     context = Context(model.placeholders())
     inputs = placeholder("input", *model.input_spec)
@@ -88,12 +96,14 @@ def summarize(model: Model) -> Summary:
         for layer in model.root.all_layers()
         if layer.path in flops and (not layer.children or layer.parameters or flops[layer.path])
     ]
-    trainable = [p.spec for p in model.parameters if p.trainable]
+    owners = {} if optimizer is None else assign(optimizer, [p.path for p in model.parameters])
+    fixed = {p.path for p in model.parameters if not p.trainable or owners.get(p.path, p) is None}
+    sizes = {p.path: p.spec.size for p in model.parameters}
     return Summary(
         tuple(rows),
         batch,
-        sum(spec.size for spec in trainable),
-        sum(p.spec.size for p in model.parameters if not p.trainable),
+        sum(size for path, size in sizes.items() if path not in fixed),
+        sum(size for path, size in sizes.items() if path in fixed),
         sum(p.spec.nbytes for p in model.parameters),
         sum(row.flops for row in rows),
         sum(row.bytes for row in rows),

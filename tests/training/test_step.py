@@ -124,3 +124,10 @@ def test_the_summary_gives_a_layer_its_own_operations_and_those_it_holds_theirs(
     assert rows[projection].flops == 8 * (2 * 8 * 8 + 8)
     products = 3 * 8 * 2 * 8 * 8 + 2 * 2 * 8 * 8 * 8  # q, k, v, then scores and their use
     assert products < rows[attention].flops < 1.5 * products
+
+
+def test_the_summary_counts_what_groups_freeze_as_not_trained(small):
+    config = small('optimizer.groups=[{ match = "hidden.*", frozen = true }]')
+    summary = summarize(prepare(config).model, config.optimizer)
+    assert (summary.parameters, summary.frozen) == (170, 1040)
+    assert "parameters   170 and 1,040 not trained (4.7 KiB)" in summary.text()
