@@ -113,7 +113,8 @@ class SequenceCsv(Csv):
     length : int, optional
         Rows of a sequence. Default, with ``group``: as many as the longest to train with has.
     padding : float
-        What shorter ones are filled up with.
+        What shorter ones are filled up with. No row may have it in all features, as they are
+        encoded: it could not be told from padding.
     pad : {"after", "before"}
         Where.
     horizon : int
@@ -326,7 +327,23 @@ class SequenceCsv(Csv):
         if wrong.size:
             line = table.lines[wrong[0]]
             raise DataError(f"{table.path}:{line}: has a number too great for float32")
+        if self.group:
+            self._check_padding(table, rows)
         return self._cut(rows, layout, self.padding)
+
+    def _check_padding(self, table: Table, rows: np.ndarray) -> None:
+        """Raise DataError if a row cannot be told from padding."""
+        wrong = np.flatnonzero((rows == self.padding).all(axis=1))
+        if wrong.size:
+            row, group = int(wrong[0]), table.labels(self.group)
+            free = min(-99, int(rows.min()) - 1)
+            again = ", and train again" if self._restored else ""
+            raise DataError(
+                f"{table.path}:{table.lines[row]}: the row of the sequence "
+                f"'{group.names[group.codes[row]]}' is encoded as {self.padding:g} in all "
+                f"features, which is the padding; set padding in [data], and value in the layer "
+                f"padding_mask, to the same number that no row has, such as {free}{again}"
+            )
 
     def _cut(self, rows: np.ndarray, layout: _Layout, padding: float) -> Sequences:
         """Return the sequences of rows of the table, shape (sequences, length, features)."""

@@ -292,6 +292,62 @@ def test_padding_is_told_from_steps(tmp_path):
     assert series(tmp_path).real_steps(x) is None
 
 
+TURNS = "series,value,turn\n" + "".join(
+    f"{s},{value},{'ab'[value > 0]}\n" for s in "pqrst" for value in (1, 0, -1)
+)
+
+
+def turns(tmp_path, text=TURNS, **options):
+    given = {"target": "turn", "labels": "step", "ignore": [], "standardize": True}
+    return grouped(tmp_path, text, **{**given, "test_fraction": 0.0, **options})
+
+
+def taken_for_padding(place, name, padding="0", free=-99, again=""):
+    return (
+        f"{place}: the row of the sequence '{name}' is encoded as {padding} in all features, which "
+        "is the padding; set padding in [data], and value in the layer padding_mask, to the same "
+        f"number that no row has, such as {free}{again}"
+    )
+
+
+def test_a_row_that_looks_like_padding_is_refused(tmp_path):
+    # The mean is 0, which is standardised to 0.
+    made = turns(tmp_path)
+    assert refusal(made) == taken_for_padding(f"{made.path}:3", "p")
+    made = turns(tmp_path, TURNS.replace("-1", "-99"), padding=-99.0, standardize=False)
+    assert refusal(made) == taken_for_padding(f"{made.path}:4", "p", "-99", -100)
+
+
+def test_a_row_of_a_test_file_that_looks_like_padding_is_refused(tmp_path):
+    other = tmp_path / "other.csv"
+    other.write_text("series,value,turn\nx,-1,a\ny,1,b\ny,0,a\n")
+    text = TURNS.replace(",0,", ",4,")
+    made = turns(tmp_path, text, test_path=str(other), standardize=False)
+    assert refusal(made) == taken_for_padding(f"{other}:4", "y")
+
+
+def test_a_new_row_that_looks_like_padding_is_refused(tmp_path):
+    made = turns(tmp_path, TURNS.replace(",0,", ",4,"), standardize=False)
+    made.splits()
+    later = turns(tmp_path, standardize=False)
+    later.restore(made.state())
+    new = tmp_path / "new.csv"
+    new.write_text("series,value\nz,3\nz,0\n")
+    for each, again in ((made, ""), (later, ", and train again")):
+        with pytest.raises(DataError) as caught:
+            each.read_inputs(str(new))
+        assert str(caught.value) == taken_for_padding(f"{new}:3", "z", again=again)
+
+
+def test_every_row_counts_where_no_row_has_the_padding(tmp_path):
+    made = turns(tmp_path, padding=-99.0)
+    x, _ = samples(made.splits().train)
+    assert made.real_steps(x).all() and x.shape == (5, 3, 1)
+    # One feature may have it, and a file without groups has no padding.
+    assert (samples(grouped(tmp_path, test_fraction=0.0).splits().train)[0][0, 0] == 0).any()
+    assert not samples(series(tmp_path, target="load").splits().train)[0][0, 0, 0]
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
