@@ -54,6 +54,15 @@ class RandomCrop(_FillingTransform):
 
     padding: Annotated[int, Ge(1)] = 4
 
+    def setup(self, inputs: Spec, targets: Spec, classes: int) -> None:
+        super().setup(inputs, targets, classes)
+        _, height, width = inputs.shape
+        if self.padding >= min(height, width):
+            raise self.refuse(
+                f"with padding = {self.padding} may shift images of {height} x {width} pixels "
+                f"out of sight; padding must be less than {min(height, width)}"
+            )
+
     def __call__(
         self, inputs: np.ndarray, targets: np.ndarray, draws: Draws
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -106,6 +115,15 @@ class Cutout(_FillingTransform):
 
     size: Annotated[int, Ge(1)] = 8
     p: Probability = 1.0
+
+    def setup(self, inputs: Spec, targets: Spec, classes: int) -> None:
+        super().setup(inputs, targets, classes)
+        _, height, width = inputs.shape
+        if self.size > min(height, width):
+            raise self.refuse(
+                f"with size = {self.size} covers squares larger than images of {height} x {width} "
+                f"pixels; size may be {min(height, width)} at most"
+            )
 
     def __call__(
         self, inputs: np.ndarray, targets: np.ndarray, draws: Draws

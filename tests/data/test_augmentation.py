@@ -81,9 +81,13 @@ def test_a_random_crop_is_a_shifted_image_with_the_fill_at_its_border():
 
 
 def test_a_random_crop_takes_images_that_are_not_square_and_small_ones():
-    for shape in [(1, 5, 9), (2, 1, 1), (1, 2, 40)]:
-        _, found, _, given = changed("random_crop", images(20, shape))
+    for shape in [(1, 5, 9), (2, 2, 2), (1, 2, 40)]:
+        padding = min(4, *(length - 1 for length in shape[1:]))
+        _, found, _, given = changed(
+            {"type": "random_crop", "padding": padding, "fill": 0.0}, images(20, shape)
+        )
         assert found.shape == given.shape
+        assert (found != 0).any(axis=(1, 2, 3)).all()
 
 
 def test_a_flip_mirrors_some_images():
@@ -169,6 +173,21 @@ def test_a_fill_that_cannot_be_stored_is_refused(name):
             f"transform '{name}' cannot fill with {shown} what is stored as uint8"
         )
     make("transform", {"type": name, "fill": -0.5}).setup(Spec((1, 8, 8), "float32"), CLASS, 2)
+
+
+@pytest.mark.parametrize(("shape", "shown"), [((3, 5, 9), "5 x 9"), ((1, 9, 5), "9 x 5")])
+def test_what_leaves_nothing_of_an_image_is_refused(shape, shown):
+    inputs = Spec(shape, "uint8")
+    assert refusal({"type": "random_crop", "padding": 5}, inputs) == (
+        f"transform 'random_crop' with padding = 5 may shift images of {shown} pixels out of "
+        "sight; padding must be less than 5"
+    )
+    assert refusal({"type": "cutout", "size": 6}, inputs) == (
+        f"transform 'cutout' with size = 6 covers squares larger than images of {shown} pixels; "
+        "size may be 5 at most"
+    )
+    make("transform", {"type": "random_crop", "padding": 4}).setup(inputs, CLASS, 10)
+    make("transform", {"type": "cutout", "size": 5}).setup(inputs, CLASS, 10)
 
 
 def test_mixup_needs_to_know_the_classes():
