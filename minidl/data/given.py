@@ -24,8 +24,14 @@ def as_array(values: Any, label: str) -> np.ndarray:
     Raises
     ------
     DataError
-        If it is ragged, a single number, or holds something else than real numbers.
+        If it is ragged, a single number, holds something else than real numbers, or has values
+        that are masked.
     """
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise DataError(
+            f"{label} are a masked array, of which {np.ma.count_masked(values)} of {values.size} "
+            "values are masked; fill them in (numpy.ma.filled), or leave those samples out"
+        )
     try:
         array = np.asarray(values)
     except ValueError as error:

@@ -22,6 +22,7 @@ NUMBERS = (
         (np.ones((2, 3), ">f4"), "float32"),
         (tensor([1.0, 2.0]), "float32"),
         (range(4), "int64"),
+        (np.ma.masked_array([1.0, 2.0]), "float64"),
     ],
 )
 def test_lists_and_arrays_of_any_library_become_arrays(given, dtype):
@@ -42,6 +43,11 @@ def test_an_array_is_not_copied():
         (["cat", "dog"], f"inputs have dtype <U3, {NUMBERS}"),
         ([None, 1], f"inputs have dtype object, {NUMBERS}"),
         ([1j], f"inputs have dtype complex128, {NUMBERS}"),
+        (
+            np.ma.masked_array([[1.0, 2.0], [3.0, 4.0]], [[False, True], [False, False]]),
+            "inputs are a masked array, of which 1 of 4 values are masked; fill them in "
+            "(numpy.ma.filled), or leave those samples out",
+        ),
         (0.5, "inputs are a single number; the first axis must be the samples"),
     ],
 )
