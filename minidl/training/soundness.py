@@ -44,6 +44,7 @@ def remarks(config: Config, model: Model, splits: Splits) -> list[str]:
         _warm_up(config, len(splits.train)),
         _validation(config),
         _large_targets(config, splits),
+        _one_class(config, splits),
     ]
     return [remark for remark in found if remark]
 
@@ -147,4 +148,19 @@ def _large_targets(config: Config, splits: Splits) -> str:
     return (
         f"the targets of {dataset.label} are {size:.3g} in size, the mean of all, far from what a "
         f"network gives at first; set standardize_targets = true"
+    )
+
+
+def _one_class(config: Config, splits: Splits) -> str:
+    targets, rows = splits.train.targets, splits.train.rows
+    if config.data.reconstruct or not splits.classes:
+        return ""
+    if not isinstance(targets, np.ndarray) or targets.ndim != 1:
+        return ""
+    targets = targets if rows is None else targets[rows]
+    if len(targets) < 2 or (targets != targets[0]).any():
+        return ""
+    return (
+        f"all {len(targets)} training samples of {config.data.dataset.label} are of the class "
+        f"'{splits.classes[targets[0]]}', so there is nothing to tell apart"
     )

@@ -174,6 +174,24 @@ optimizer = { type = "sgd" }
         assert prepare(parse_config(content, path, overrides=[override])).remarks == ()
 
 
+def test_one_class_alone_is_remarked_upon(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    content = """
+data = { dataset = "csv", path = "k.csv", target = "y", test_fraction = 0.0 }
+model = { layers = [{ type = "linear", units = 1 }] }
+loss = { type = "binary_cross_entropy" }
+optimizer = { type = "sgd" }
+"""
+    config = parse_config(content, str(tmp_path / "net.toml"), overrides=["data.validation=0.1"])
+    (tmp_path / "k.csv").write_text("x,y\n" + "".join(f"{i},0\n" for i in range(20)))
+    assert prepare(config).remarks == (
+        f"all 18 training samples of dataset 'csv' ({tmp_path / 'k.csv'}) are of the class '0', "
+        "so there is nothing to tell apart",
+    )
+    (tmp_path / "k.csv").write_text("x,y\n" + "".join(f"{i},{i % 2}\n" for i in range(20)))
+    assert prepare(config).remarks == ()
+
+
 def test_python_is_warned(text):
     with pytest.warns(UserWarning, match="validation = 0.3 does nothing"):
         fit(text("", "data.validation=0.3", "training.epochs=1"))
