@@ -20,7 +20,6 @@ WORKLOADS = {
     "64-128-10, batch 32": ((64, 128, 10), 32),
     "784-512-512-10, batch 128": ((784, 512, 512, 10), 128),
 }
-STEPS = 200
 
 Step = Callable[[], None]
 
@@ -29,20 +28,22 @@ def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--steps", type=int, default=200, help="Steps of a round.")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     options = parser.parse_args()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(options.threads)
     makers = {name: make for name, (module, make) in RIVALS.items() if _installed(module)}
-    print(f"{options.threads} threads, median of {options.rounds} rounds of {STEPS} steps, ms/step")
+    rounds, count = options.rounds, options.steps
+    print(f"{options.threads} threads, median of {rounds} rounds of {count} steps, ms/step")
     print(f"{'':28}" + "".join(f"{name:>14}" for name in makers))
     for label, (sizes, batch) in WORKLOADS.items():
         steps = {name: make(sizes, batch) for name, make in makers.items()}
-        times = _alternate(steps, options.rounds)
+        times = _alternate(steps, rounds, count)
         print(f"{label:28}" + "".join(f"{times[name]:14.3f}" for name in makers))
 
 
-def _alternate(steps: dict[str, Step], rounds: int) -> dict[str, float]:
+def _alternate(steps: dict[str, Step], rounds: int, count: int) -> dict[str, float]:
     found: dict[str, list[float]] = {name: [] for name in steps}
     for step in steps.values():
         for _ in range(20):
@@ -50,9 +51,9 @@ def _alternate(steps: dict[str, Step], rounds: int) -> dict[str, float]:
     for _ in range(rounds):
         for name, step in steps.items():
             began = time.perf_counter()
-            for _ in range(STEPS):
+            for _ in range(count):
                 step()
-            found[name].append((time.perf_counter() - began) / STEPS * 1e3)
+            found[name].append((time.perf_counter() - began) / count * 1e3)
     return {name: statistics.median(times) for name, times in found.items()}
 
 
@@ -81,7 +82,7 @@ def minidl_step(sizes: tuple[int, ...], batch: int) -> Step:
     def step() -> None:
         nonlocal count
         count += 1
-        steps.split(steps.train(inputs, targets, [1e-3], count))
+        steps.train(inputs, targets, [1e-3], count)
 
     return step
 
