@@ -1,11 +1,12 @@
 """Networks whose shapes fit and that cannot be what was meant, or are likely not."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from minidl.config import parse_config
-from minidl.errors import ConfigError
+from minidl.errors import ConfigError, DataError
 from minidl.training import fit
 from minidl.training.pipeline import prepare
 
@@ -93,6 +94,15 @@ def test_a_network_of_text_may_not_see_what_it_predicts(text, layer, advice):
 def test_a_network_of_text_may_see_what_came_before(text, layer):
     assert prepare(text(layer)).remarks == ()
     assert prepare(text(layer, "data.context=1")).remarks == ()
+
+
+def test_an_embedding_has_room_for_every_token_of_the_text(text):
+    (Path.cwd() / "abc.txt").write_text("abc" * 100 + "d" * 60)
+    with pytest.raises(DataError) as caught:
+        prepare(text("", "model.layers[0].num_embeddings=3"))
+    assert str(caught.value).endswith(
+        "layer 'embedding_0' (embedding, model.layers[0]): index 3 at [0, 7] is not from 0 to 2"
+    )
 
 
 SERIES = """
