@@ -48,6 +48,7 @@ _PACKAGES = (
     "safetensors",
     "platformdirs",
     "array-api-compat",
+    "ml_dtypes",
     "cupy-cuda12x",
     "cupy-cuda13x",
     "pillow",
